@@ -1,0 +1,22 @@
+export { ControlConnection, type Command, type ControlLimits } from './control.ts';
+export {
+  addressOf,
+  credentialsOf,
+  endpointOf,
+  type RedisAddress,
+  type RedisEndpoint,
+  type RedisTls,
+  type ResolveEndpoint,
+} from './endpoint.ts';
+export { refusalOf, refused, unreachable, type Refusal } from './refusal.ts';
+export { asInteger, asList, asText, parseInfo } from './reply.ts';
+export {
+  backlogOf,
+  roleOf,
+  settingOf,
+  versionOf,
+  warningFor,
+  type Backlog,
+  type Role,
+  type ServerVersion,
+} from './server.ts';

@@ -1,0 +1,184 @@
+import { KeyPattern, MAX_PRECISION } from '../schemas/index.ts';
+import { completeField } from './config.ts';
+import { deadLettersTopic, marksTopic, positionsTopic } from './names.ts';
+import type { Finding, Path } from './problem.ts';
+import type { ParsedMapping, ParsedSink } from './schema.ts';
+
+/**
+ * The parts of a configuration that are right by themselves. Cross checks work on these, so that one wrong option
+ * does not hide what else is wrong.
+ */
+export interface SoundParts {
+  readonly pipeline: string | undefined;
+  /** Names of all mappings, of the wrong ones too. */
+  readonly mappingNames: readonly string[];
+  readonly mappings: Readonly<Record<string, ParsedMapping>>;
+  readonly sinks: Readonly<Record<string, ParsedSink>>;
+}
+
+/** What is wrong between options that are right by themselves. */
+export function crossFindings(parts: SoundParts): Finding[] {
+  const mappings = Object.entries(parts.mappings);
+  return [
+    ...mappings.flatMap(([name, mapping]) => [
+      ...keyFindings(name, mapping),
+      ...columnFindings(name, mapping),
+      ...decimalFindings(name, mapping),
+    ]),
+    ...overlapFindings(mappings),
+    ...topicFindings(parts),
+    ...Object.entries(parts.sinks).flatMap(([name, sink]) => sinkFindings(name, sink, parts)),
+  ];
+}
+
+function finding(path: Path, wrong: string, allowed: string): Finding {
+  return { path, wrong, allowed };
+}
+
+function keyFindings(name: string, mapping: ParsedMapping): Finding[] {
+  const columns = keyColumns(mapping);
+  return Object.keys(mapping.keyTypes)
+    .filter((column) => !columns.includes(column))
+    .map((column) =>
+      finding(['mappings', name, 'keyTypes', column], 'is no placeholder of the key', columns.join(', ')),
+    );
+}
+
+function keyColumns(mapping: ParsedMapping): string[] {
+  return new KeyPattern(mapping.key).columns.map((column) => column.name);
+}
+
+/** Columns are compared without case, since databases do not agree on whether it counts. */
+function columnFindings(name: string, mapping: ParsedMapping): Finding[] {
+  const keys = keyColumns(mapping);
+  const owners = new Map(keys.map((column) => [column.toLowerCase(), `the key column ${column}`]));
+  const findings: Finding[] = [];
+  if (owners.size < keys.length) {
+    findings.push(
+      finding(['mappings', name, 'key'], 'names one column twice', 'columns that differ in more than case'),
+    );
+  }
+  for (const [field, spelled] of Object.entries(mapping.fields)) {
+    const { column } = completeField(spelled, field);
+    const path = ['mappings', name, 'fields', field];
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(column)) {
+      findings.push(finding(path, 'is no column name', 'name a column: a letter or "_", then letters, digits and "_"'));
+      continue;
+    }
+    const owner = owners.get(column.toLowerCase());
+    if (owner !== undefined) findings.push(finding(path, `has the column ${column} of ${owner}`, 'another column'));
+    else owners.set(column.toLowerCase(), `the field ${field}`);
+  }
+  const owner = owners.get(mapping.expiryColumn?.toLowerCase() ?? '');
+  if (owner !== undefined) {
+    const wrong = `is ${mapping.expiryColumn ?? ''}, the column of ${owner}`;
+    findings.push(finding(['mappings', name, 'expiryColumn'], wrong, 'another column'));
+  }
+  return findings;
+}
+
+/** A decimal says how many digits it has; no other type does. */
+function decimalFindings(name: string, mapping: ParsedMapping): Finding[] {
+  return Object.entries(mapping.fields).flatMap(([field, spelled]) => {
+    if (typeof spelled === 'string') return [];
+    const { type, precision, scale } = spelled;
+    const path = ['mappings', name, 'fields', field];
+    if (type !== 'decimal') {
+      return Object.entries({ precision, scale })
+        .filter(([, value]) => value !== undefined)
+        .map(([option]) => finding([...path, option], `is an option of decimals, and the type is ${type}`, 'nothing'));
+    }
+    if (precision === undefined) {
+      return [finding([...path, 'precision'], 'is missing', `how many digits the decimal has, 1 to ${MAX_PRECISION}`)];
+    }
+    if (scale === undefined || scale <= precision) return [];
+    return [finding([...path, 'scale'], `is ${scale}, more digits than the precision`, `at most ${precision}`)];
+  });
+}
+
+/** Two hashes never share a row, and one hash never feeds two mappings (rule 9). */
+function overlapFindings(mappings: readonly (readonly [string, ParsedMapping])[]): Finding[] {
+  return pairs(mappings).flatMap(([[first, a], [second, b]]) => {
+    if (a.database !== b.database || !new KeyPattern(a.key).overlaps(new KeyPattern(b.key))) return [];
+    const wrong = `is ${b.key}, which overlaps ${a.key} of the mapping ${first} in database ${a.database}`;
+    return [finding(['mappings', second, 'key'], wrong, 'patterns of which none begins with the other one’s prefix')];
+  });
+}
+
+function topicFindings(parts: SoundParts): Finding[] {
+  const { pipeline } = parts;
+  if (pipeline === undefined) return [];
+  const owners = new Map([positionsTopic, marksTopic, deadLettersTopic].map((of) => [of(pipeline), 'the pipeline']));
+  return Object.entries(parts.mappings).flatMap(([name, mapping]) => {
+    const topic = mapping.topic ?? `${pipeline}.${name}`;
+    const owner = owners.get(topic);
+    owners.set(topic, `the mapping ${name}`);
+    if (owner === undefined) return [];
+    const path = mapping.topic === undefined ? ['mappings', name] : ['mappings', name, 'topic'];
+    return [finding(path, `has the topic ${topic} of ${owner}`, 'a topic of its own')];
+  });
+}
+
+function sinkFindings(name: string, sink: ParsedSink, parts: SoundParts): Finding[] {
+  const written = sink.mappings ?? parts.mappingNames;
+  const unknown = written.flatMap((mapping, index) =>
+    parts.mappingNames.includes(mapping)
+      ? []
+      : [
+          finding(
+            ['sinks', name, 'mappings', index],
+            `is ${mapping}, which is no mapping`,
+            parts.mappingNames.join(', '),
+          ),
+        ],
+  );
+  const twice = written.flatMap((mapping, index) =>
+    written.indexOf(mapping) === index
+      ? []
+      : [finding(['sinks', name, 'mappings', index], `is ${mapping} for the second time`, 'each mapping once')],
+  );
+  const strangers = Object.keys(sink.tables)
+    .filter((mapping) => !written.includes(mapping))
+    .map((mapping) => finding(['sinks', name, 'tables', mapping], 'is no mapping of this sink', written.join(', ')));
+  return [...unknown, ...twice, ...strangers, ...tableFindings(name, sink, parts)];
+}
+
+function tableFindings(name: string, sink: ParsedSink, parts: SoundParts): Finding[] {
+  const owners = new Map<string, string>();
+  const written = (sink.mappings ?? parts.mappingNames).filter((mapping, index, all) => all.indexOf(mapping) === index);
+  return written.flatMap((mappingName) => {
+    const mapping = parts.mappings[mappingName];
+    if (mapping === undefined) return [];
+    const override = sink.tables[mappingName];
+    const table = override?.name ?? mapping.table ?? mappingName;
+    const guard = override?.versionColumn ?? sink.versionColumn;
+    const path = override === undefined ? ['sinks', name] : ['sinks', name, 'tables', mappingName];
+    const columns = [
+      ...keyColumns(mapping),
+      ...Object.entries(mapping.fields).map(([field, spelled]) => completeField(spelled, field).column),
+      ...(mapping.expiryColumn === undefined ? [] : [mapping.expiryColumn]),
+    ];
+    const findings: Finding[] = [];
+    const owner = owners.get(table);
+    owners.set(table, mappingName);
+    if (owner !== undefined) {
+      findings.push(
+        finding(path, `writes the mappings ${owner} and ${mappingName} into one table, ${table}`, 'a table each'),
+      );
+    }
+    if (guard !== undefined && columns.some((column) => column.toLowerCase() === guard.toLowerCase())) {
+      findings.push(
+        finding(
+          [...path, 'versionColumn'],
+          `is ${guard}, a column of the mapping ${mappingName}`,
+          'a column of its own',
+        ),
+      );
+    }
+    return findings;
+  });
+}
+
+function pairs<T>(items: readonly T[]): (readonly [T, T])[] {
+  return items.flatMap((second, index) => items.slice(0, index).map((first) => [first, second] as const));
+}

@@ -1,0 +1,25 @@
+export type {
+  Config,
+  FieldConfig,
+  HttpConfig,
+  KafkaConfig,
+  MappingConfig,
+  RegistryConfig,
+  SinkConfig,
+  SourceConfig,
+  TableConfig,
+  TlsConfig,
+} from './config.ts';
+export { configJsonSchema } from './schema.ts';
+export { checkConfig, loadConfig, type CheckedConfig } from './load.ts';
+export type { ConfigProblem } from './problem.ts';
+export {
+  consumerGroup,
+  deadLettersTopic,
+  deadLettersTopicSpec,
+  marksTopic,
+  positionsPartitions,
+  positionsTopic,
+  transactionalId,
+} from './names.ts';
+export { resolveSecrets, unresolvedSecrets } from './secrets.ts';

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { bytes, duration } from './quantities.ts';
+import { httpServer, port, text, tls, urlOf, urlOrHost } from './values.ts';
+
+/** What a removal that somebody or something caused does to the row. */
+const removalPolicy = z.enum(['delete', 'keep']);
+
+/** The policies of a pipeline. A cache entry that expires is no delete in the database, unless the user says so. */
+export const removals = z.strictObject({
+  deleted: removalPolicy.default('delete').describe('DEL, UNLINK, an overwrite, a rename away'),
+  expired: removalPolicy.default('keep').describe('the key outlived its TTL'),
+  evicted: removalPolicy.default('keep').describe('the server needed memory'),
+  flushed: removalPolicy.default('keep').describe('FLUSHDB, FLUSHALL'),
+  vanished: removalPolicy.default('delete').describe('found missing by a full resync'),
+  ambiguous: removalPolicy.default('keep').describe('the cause cannot be proven'),
+});
+
+/** The policies of one mapping: only what differs from the pipeline's. */
+export const removalOverrides = z.strictObject({
+  deleted: removalPolicy.optional(),
+  expired: removalPolicy.optional(),
+  evicted: removalPolicy.optional(),
+  flushed: removalPolicy.optional(),
+  vanished: removalPolicy.optional(),
+  ambiguous: removalPolicy.optional(),
+});
+
+export const source = urlOrHost(
+  z.strictObject({
+    url: urlOf('redis', 'rediss').optional().describe('redis://[user[:password]@]host[:port]; rediss:// for TLS'),
+    host: text.optional().describe('instead of url'),
+    port: port.optional().describe('with host; default 6379'),
+    username: text.optional(),
+    password: text.optional(),
+    tls: tls.optional(),
+    state: text.default('./afterwrite-state').describe('folder of the local state'),
+    removals: removals.prefault({}).describe('what each cause of a removal does to the row'),
+    breaker: z
+      .strictObject({
+        rows: z.int().min(0).default(1000).describe('more vanished rows than this stop the shard'),
+        percent: z.number().min(0).max(100).default(50).describe('a larger share of vanished rows stops the shard'),
+      })
+      .prefault({})
+      .describe('how much may vanish in a full resync before a person must confirm it'),
+    batch: z
+      .strictObject({
+        records: z.int().min(1).default(10_000).describe('records of one Kafka transaction, at most'),
+        bytes: bytes.prefault('8MiB').describe('bytes of one Kafka transaction, at most'),
+        linger: duration.prefault('10ms').describe('how long a transaction waits for more records'),
+      })
+      .prefault({}),
+    toleratedOutage: duration
+      .prefault('60s')
+      .describe('a backlog that would not hold the stream of so long is warned of'),
+    ignoreCommands: z.array(text).default([]).describe('module commands that are known to change no hash'),
+    http: httpServer(8470).describe('metrics and health of the source process'),
+  }),
+).describe('the Redis server to capture');

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import {
+  fetchOffsetBounds,
+  lastCommitted,
+  PartitionReader,
+  withAdmin,
+  type KafkaClientOptions,
+} from '../../clients/kafka/index.ts';
+import { AfterwriteError } from '../../ops/errors/index.ts';
+
+/** What the positions of the source's shards say of a topic. */
+export interface Published {
+  /** Why the topic may lack rows that are in Redis; undefined when it holds them all. */
+  readonly lacking: string | undefined;
+  /** The id of the topic's key schema, and how many partitions its keys are spread over: frozen while it lives. */
+  readonly keySchemaId: number | undefined;
+  readonly partitions: number | undefined;
+  /** Every event that is published from now on has a version above this one. */
+  readonly version: bigint;
+}
+
+/** The parts of a position that tell of topics: the positions topic is JSON, so that anybody can read it. */
+const positionSchema = z.object({
+  snapshot: z.boolean(),
+  version: z.number(),
+  mappings: z.record(z.string(), z.object({ topic: z.string(), partitions: z.int(), keySchemaId: z.int() })),
+});
+
+/**
+ * Whether all hashes were published to a topic. While a shard reads its first snapshot, the topic lacks rows that are
+ * right, and a table that had them before must keep them.
+ * @returns undefined when there is no topic of positions: then nobody knows of a source
+ * @throws KAFKA_DOWN, KAFKA_FORBIDDEN, TRANSACTION_OPEN
+ */
+export async function readPublished(
+  client: KafkaClientOptions,
+  positions: string,
+  topic: string,
+): Promise<Published | undefined> {
+  const shards = await withAdmin(client, async (admin) => {
+    if (!(await admin.listTopics()).includes(positions)) return undefined;
+    return await fetchOffsetBounds(admin, positions);
+  });
+  if (shards === undefined) return undefined;
+  const found: Published[] = [];
+  const reader = await PartitionReader.open(client);
+  try {
+    for (const [shard, { first, end }] of shards) {
+      if (first === end) continue;
+      const key = Buffer.from(String(shard));
+      const value = await lastCommitted(reader, { topic: positions, partition: shard, key }, end);
+      found.push(publishedBy(value, positions, shard, topic));
+    }
+  } finally {
+    await reader.close();
+  }
+  const lacking = found.find((one) => one.lacking !== undefined);
+  const [first, ...others] = found;
+  if (first === undefined) return unknown('no source has published anything yet');
+  const version = others.reduce((least, one) => (one.version < least ? one.version : least), first.version);
+  return { ...(lacking ?? first), version };
+}
+
+function publishedBy(value: Buffer | null, positions: string, shard: number, topic: string): Published {
+  if (value === null) return unknown(`shard ${shard} of the source has not published anything yet`);
+  let position: z.output<typeof positionSchema>;
+  try {
+    position = positionSchema.parse(JSON.parse(value.toString()));
+  } catch (cause) {
+    throw new AfterwriteError('POSITION_UNREADABLE', 'the committed position is not one that this version writes', {
+      where: { topic: positions, partition: shard },
+      cause,
+    });
+  }
+  const frozen = Object.values(position.mappings).find((mapping) => mapping.topic === topic);
+  if (frozen === undefined) return unknown(`shard ${shard} of the source has not begun to publish this topic yet`);
+  const lacking = position.snapshot ? `shard ${shard} of the source reads a snapshot` : undefined;
+  return { lacking, keySchemaId: frozen.keySchemaId, partitions: frozen.partitions, version: BigInt(position.version) };
+}
+
+function unknown(lacking: string): Published {
+  return { lacking, keySchemaId: undefined, partitions: undefined, version: 0n };
+}

@@ -1,0 +1,293 @@
+import { fetchClusterId, withAdmin, type KafkaClientOptions } from '../clients/kafka/index.ts';
+import {
+  consumerGroup,
+  deadLettersTopic,
+  deadLettersTopicSpec,
+  positionsTopic,
+  resolveSecrets,
+  type Config,
+  type SinkConfig,
+} from '../config/index.ts';
+import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
+import type { PartStatus, PartStatuses } from '../ops/http.ts';
+import type { Logger } from '../ops/logging.ts';
+import { retryUntilDone, type RetryOptions } from '../ops/retry.ts';
+import { EventDecoder, SchemaRegistry } from '../schemas/index.ts';
+import { Assignments } from './consume/assignments.ts';
+import { Membership } from './consume/membership.ts';
+import { asOutage } from './consume/rotation.ts';
+import { SteadyReader } from './consume/steady-reader.ts';
+import type { SinkMetrics } from './metrics.ts';
+import { PartitionOrphans } from './orphans/partition-orphans.ts';
+import { readPublished } from './orphans/published.ts';
+import type { OrphanSettings } from './orphans/settings.ts';
+import { TopicSettings } from './orphans/topic-settings.ts';
+import { Turns } from './orphans/turns.ts';
+import { OffsetWatch } from './offset-watch.ts';
+import { runPartition } from './pipeline.ts';
+import { PartitionProgress } from './progress.ts';
+import { sinkOf, sinkTargets, type SinkTarget } from './targets.ts';
+import { DeadLetters } from './write/dead-letters.ts';
+import { createDialect } from './write/registry.ts';
+import { DatabaseWriter, type RejectedRows } from './write/writer.ts';
+
+export interface SinkWorkerOptions {
+  readonly config: Config;
+  /** The sink's name in the configuration. */
+  readonly sink: string;
+  readonly log: Logger;
+  readonly metrics: SinkMetrics;
+  /** How many orphans of a partition a person agrees to remove. */
+  readonly confirmedOrphans?: number | undefined;
+}
+
+/** What is there once everything was checked. */
+interface Prepared {
+  readonly writer: DatabaseWriter;
+  readonly watch: OffsetWatch;
+  readonly orphans: OrphanSettings;
+  readonly targets: readonly SinkTarget[];
+  readonly clusterId: string;
+}
+
+/** One worker of a sink: a member of its consumer group that writes the partitions it is given. */
+export class SinkWorker {
+  readonly #options: SinkWorkerOptions;
+  readonly #config: SinkConfig;
+  readonly #client: KafkaClientOptions;
+  readonly #registry: SchemaRegistry;
+  readonly #deadLetters: DeadLetters;
+  readonly #stopping = new AbortController();
+  readonly #partitions = new Map<string, PartitionProgress>();
+  #working: Promise<void> | undefined;
+  #member: Membership | undefined;
+  /** What it waits for, or has stopped at, as a whole. */
+  #trouble: AfterwriteError | undefined;
+  #failed = false;
+
+  /** @throws CONFIG_INVALID when the configuration has no such sink */
+  constructor(options: SinkWorkerOptions) {
+    const { config, sink, log } = options;
+    const { brokers, ssl, sasl, maxRecordBytes, topics } = config.kafka;
+    const clientId = `afterwrite.${consumerGroup(config.pipeline, sink)}`;
+    this.#options = options;
+    this.#config = sinkOf(config, sink);
+    this.#client = { resolve: () => Promise.resolve(resolveSecrets({ brokers, ssl, sasl, clientId })), logger: log };
+    this.#registry = new SchemaRegistry(() => resolveSecrets(config.registry));
+    const { pipeline } = config;
+    const topic = deadLettersTopicSpec(deadLettersTopic(pipeline), topics.replicationFactor, maxRecordBytes);
+    this.#deadLetters = new DeadLetters({ client: this.#client, pipeline, sink, topic, maxRecordBytes });
+  }
+
+  /**
+   * Checks all tables and the cluster; waits for the end of outages. Then joins the group and works until `stop`.
+   * @throws TABLE_UNFIT, DATABASE_ACCESS, KAFKA_AUTH and whatever else a person must act on before anything works
+   */
+  async start(): Promise<void> {
+    let prepared: Prepared;
+    try {
+      prepared = await this.#prepare();
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#fail(error);
+      throw error;
+    }
+    this.#trouble = undefined;
+    this.#working = this.#work(prepared);
+  }
+
+  /** Works until `stop`. @throws what `start` throws, and whatever else ends the worker as a whole */
+  async run(): Promise<void> {
+    await this.start();
+    await this.#working;
+    if (this.#failed && this.#trouble !== undefined) throw this.#trouble;
+  }
+
+  /** Ends the transactions in progress, leaves the group and closes all connections. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#working;
+  }
+
+  /** Not ok where a person must act. */
+  health(): PartStatuses {
+    return this.#statuses(!this.#failed, ({ state }) => state !== 'failed');
+  }
+
+  /** Not ok while it has no partitions assigned yet, waits for an outage, or is not written up to the end once. */
+  ready(): PartStatuses {
+    return this.#statuses(this.#member !== undefined && this.#trouble === undefined, ({ isReady }) => isReady);
+  }
+
+  #statuses(ok: boolean, isOk: (progress: PartitionProgress) => boolean): PartStatuses {
+    const name = `sink ${this.#options.sink}`;
+    const reason =
+      this.#trouble?.message ?? (this.#member === undefined ? 'it has not joined its group yet' : undefined);
+    const statuses: Record<string, PartStatus> = { [name]: { ok, ...(reason === undefined ? {} : { reason }) } };
+    for (const [place, progress] of this.#partitions) statuses[`${name} ${place}`] = progress.status(isOk(progress));
+    return statuses;
+  }
+
+  async #prepare(): Promise<Prepared> {
+    const { config, sink } = this.#options;
+    const targets = sinkTargets(config, this.#config);
+    const writer = new DatabaseWriter(await createDialect(sink, this.#config), sink, this.#rejectedRows());
+    const retry = this.#retry();
+    const tables = targets.map(({ table }) => table);
+    const { create, evolve } = this.#config;
+    await writer.prepare(tables, { create, evolve }, retry);
+    const clusterId = await retryUntilDone(() => withAdmin(this.#client, fetchClusterId), retry);
+    const watch = new OffsetWatch(() => writer.readOffsets());
+    return { writer, watch, orphans: this.#orphanSettings(), targets, clusterId };
+  }
+
+  /** One membership after another, until the worker is stopped. */
+  async #work(prepared: Prepared): Promise<void> {
+    const { signal } = this.#stopping;
+    const assignments = new Assignments((topic, partition, leaving) =>
+      this.#carry(prepared, topic, partition, leaving),
+    );
+    const stopped = new Promise<undefined>((resolve) => {
+      signal.addEventListener('abort', () => {
+        resolve(undefined);
+      });
+    });
+    const watching = new AbortController();
+    void prepared.watch.run(watching.signal);
+    try {
+      for (let joined = false; ; joined = true) {
+        const member = await retryUntilDone(() => this.#join(prepared.targets, assignments, joined), this.#retry());
+        this.#trouble = undefined;
+        const reason = await Promise.race([member.ended, stopped]);
+        // Partitions are written to the end of their transactions before others may have them.
+        if (reason === undefined) await assignments.end();
+        await member.leave();
+        signal.throwIfAborted();
+        this.#options.log.warn({ err: reason }, 'the consumer group was left; joining it again');
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    } finally {
+      watching.abort();
+      await assignments.end();
+      await Promise.all([prepared.writer.close(), this.#deadLetters.close()]);
+    }
+  }
+
+  async #join(targets: readonly SinkTarget[], assignments: Assignments, before: boolean): Promise<Membership> {
+    const { config, sink } = this.#options;
+    try {
+      return await Membership.join({
+        client: this.#client,
+        groupId: consumerGroup(config.pipeline, sink),
+        topics: targets.map(({ table }) => table.topic),
+        onAssigned: (assignment, member) => {
+          this.#member = member;
+          if (!this.#stopping.signal.aborted) assignments.take(assignment);
+        },
+      });
+    } catch (error) {
+      throw before ? asOutage(error) : error;
+    }
+  }
+
+  /** Works on one partition. Never rejects: a partition that stops lets the others go on. */
+  async #carry(prepared: Prepared, topic: string, partition: number, signal: AbortSignal): Promise<void> {
+    const { sink, log, metrics } = this.#options;
+    const target = prepared.targets.find(({ table }) => table.topic === topic);
+    if (target === undefined) return;
+    const { rows, bytes, linger } = this.#config.batch;
+    const place = `${topic} ${partition}`;
+    const progress = new PartitionProgress({ sink, topic, partition, mapping: target.mapping.name }, log, metrics);
+    this.#partitions.set(place, progress);
+    try {
+      await runPartition({
+        table: target.table,
+        partition,
+        clusterId: prepared.clusterId,
+        client: this.#client,
+        decoder: new EventDecoder(target.mapping, this.#registry),
+        writer: prepared.writer,
+        limits: { rows, bytes, lingerMs: linger },
+        progress,
+        watch: prepared.watch,
+        orphans: new PartitionOrphans({
+          ...prepared.orphans,
+          table: target.table,
+          partition,
+          writer: prepared.writer,
+          listener: progress,
+          openLog: (of) => new SteadyReader(this.#client, topic, of),
+        }),
+        confirmed: async (until) => this.#member?.confirmed(until),
+        signal,
+      });
+    } catch (error) {
+      progress.failed(error);
+      await aborted(signal);
+    } finally {
+      progress.left();
+      if (this.#partitions.get(place) === progress) this.#partitions.delete(place);
+    }
+  }
+
+  #orphanSettings(): OrphanSettings {
+    const { config, confirmedOrphans: confirmed } = this.#options;
+    const { policy, breaker } = this.#config.orphans;
+    const settings = new TopicSettings(this.#client);
+    return {
+      policy,
+      breaker: { ...breaker, confirmed },
+      turns: new Turns(),
+      retention: (topic) => settings.of(topic),
+      published: (topic) => readPublished(this.#client, positionsTopic(config.pipeline), topic),
+    };
+  }
+
+  #rejectedRows(): RejectedRows {
+    const { policy, limit } = this.#config.rejectedRows;
+    return {
+      limit: policy === 'stop' ? 0 : limit,
+      send: async ({ table, move }, rejected) => {
+        try {
+          await this.#deadLetters.send(table, move, rejected);
+        } catch (error) {
+          throw asOutage(error);
+        }
+      },
+    };
+  }
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.#trouble =
+      error instanceof AfterwriteError ? error : new AfterwriteError('INTERNAL', reasonOf(error), { cause: error });
+    this.#options.log.error({ err: error }, 'the sink has stopped');
+  }
+
+  #retry(): RetryOptions {
+    const { sink, log, metrics } = this.#options;
+    return {
+      signal: this.#stopping.signal,
+      longestWaitMs: 10_000,
+      onWait: ({ error, attempts, waitMs }) => {
+        this.#trouble = error;
+        metrics.retries.inc({ sink, code: error.code });
+        log.warn({ err: error, attempts, waitMs }, 'the sink waits for the end of an outage');
+      },
+    };
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener(
+      'abort',
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { AfterwriteError } from '../ops/errors/index.ts';
+import { registerSchemas, type Mapping, type SchemaRegistry } from '../schemas/index.ts';
+import { beginsWith } from './bytes.ts';
+import type { CapturesKey } from './decode/ports.ts';
+import type { FrozenMapping, Position } from './position.ts';
+
+/** A mapping with what Kafka and the registry have agreed to. */
+export interface Contract {
+  readonly mapping: Mapping;
+  readonly keySchemaId: number;
+  readonly valueSchemaId: number;
+  readonly frozen: FrozenMapping;
+}
+
+/** Registers the schemas of every mapping. @throws REGISTRY_DOWN, SCHEMA_INCOMPATIBLE, REGISTRY_AUTH, REGISTRY_REFUSED */
+export async function agreeOnSchemas(
+  mappings: readonly Mapping[],
+  partitions: number,
+  registry: SchemaRegistry,
+): Promise<Contract[]> {
+  const contracts: Contract[] = [];
+  for (const mapping of mappings) {
+    const { key: keySchemaId, value: valueSchemaId } = await registerSchemas(registry, mapping);
+    const { topic, database } = mapping;
+    contracts.push({
+      mapping,
+      keySchemaId,
+      valueSchemaId,
+      frozen: {
+        topic,
+        database,
+        key: mapping.key.text,
+        partitions,
+        keySchemaId,
+        fingerprint: fingerprintOf(mapping),
+      },
+    });
+  }
+  return contracts;
+}
+
+/**
+ * Compares the mappings with those that the last position was committed under.
+ * @returns whether the stream can go on from the position; if not, only a full resync tells what the new mappings need.
+ * @throws AfterwriteError KEY_CHANGED when something differs that must never change while a topic lives (rule 12)
+ */
+export function sameMappings(contracts: readonly Contract[], position: Position): boolean {
+  for (const { mapping, frozen } of contracts) {
+    // By topic, not by name: a mapping under another name writes to the same partitions.
+    const before = Object.values(position.mappings).find(({ topic }) => topic === frozen.topic);
+    if (before === undefined) continue;
+    const changed = changeOf(before, frozen);
+    if (changed !== undefined) {
+      throw new AfterwriteError(
+        'KEY_CHANGED',
+        `the mapping ${mapping.name} writes to a topic with other keys than before: ${changed}`,
+        {
+          where: { topic: frozen.topic },
+        },
+      );
+    }
+  }
+  const names = contracts.map(({ mapping }) => mapping.name);
+  return (
+    names.length === Object.keys(position.mappings).length &&
+    contracts.every(({ mapping, frozen }) => {
+      const before = position.mappings[mapping.name];
+      return before?.topic === frozen.topic && before.fingerprint === frozen.fingerprint;
+    })
+  );
+}
+
+/** What of a topic's keys is not what it was: other hashes under equal keys would share their rows. */
+function changeOf(before: FrozenMapping, now: FrozenMapping): string | undefined {
+  if (before.keySchemaId !== now.keySchemaId) {
+    return `its key schema had id ${before.keySchemaId} and now has ${now.keySchemaId}`;
+  }
+  if (before.partitions !== now.partitions) {
+    return `it had ${before.partitions} partitions and now is to have ${now.partitions}`;
+  }
+  if (before.key !== now.key) return `it had the keys ${before.key} and now is to have ${now.key}`;
+  if (before.database !== now.database) return `it read database ${before.database} and now is to read ${now.database}`;
+  return undefined;
+}
+
+/** Whether a key begins with the prefix of some mapping, in whatever database it stands. */
+export function captureOf(mappings: readonly Mapping[]): CapturesKey {
+  const prefixes = mappings.map(({ key }) => key.prefix);
+  return (bytes, start, end) => {
+    for (const prefix of prefixes) if (beginsWith(bytes, start, end, prefix)) return true;
+    return false;
+  };
+}
+
+/** Names what of a mapping decides which hashes are captured and how they become rows. */
+function fingerprintOf(mapping: Mapping): string {
+  const facts = {
+    keyColumns: mapping.keyColumns,
+    fields: mapping.fields.map(({ field, column, type }) => [field?.toString('base64') ?? null, column, type]),
+    onBadValue: mapping.onBadValue,
+  };
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+}

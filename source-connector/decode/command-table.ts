@@ -1,0 +1,55 @@
+import { capital, equalsInAnyCase } from './command-arguments.ts';
+import { type Interpret, WRITE_ROWS } from './commands.ts';
+import { HARMLESS_COMMANDS } from './harmless-commands.ts';
+
+/** What the stream decoder does with a command. */
+export interface Row {
+  /** In capitals. */
+  readonly name: string;
+  readonly does: 'write' | 'nothing' | 'select' | 'begin' | 'commit' | 'replconf';
+  /** Whether argument 1 is the command's only key. */
+  readonly oneKey: boolean;
+  readonly interpret: Interpret | undefined;
+}
+
+/** Finds a command's row by the bytes of its name, in any case, without making a string. */
+export class CommandTable {
+  readonly #rows = new Map<number, Row[]>();
+
+  /** `ignored`: further names, in any case, whose commands are passed over. */
+  constructor(ignored: ReadonlySet<string>) {
+    for (const { names, oneKey, interpret } of WRITE_ROWS) {
+      for (const name of names) this.#add({ name, does: 'write', oneKey, interpret });
+    }
+    for (const name of HARMLESS_COMMANDS) this.#addPlain(name, 'nothing');
+    this.#addPlain('SELECT', 'select');
+    this.#addPlain('MULTI', 'begin');
+    this.#addPlain('EXEC', 'commit');
+    this.#addPlain('REPLCONF', 'replconf');
+    for (const name of ignored) this.#addPlain(name.toUpperCase(), 'nothing');
+  }
+
+  find(bytes: Buffer, start: number, end: number): Row | undefined {
+    const rows = this.#rows.get(hashOf(bytes, start, end));
+    if (rows === undefined) return undefined;
+    for (const row of rows) if (equalsInAnyCase(bytes, start, end, row.name)) return row;
+    return undefined;
+  }
+
+  #addPlain(name: string, does: Row['does']): void {
+    this.#add({ name, does, oneKey: false, interpret: undefined });
+  }
+
+  /** Of rows with one name the first is found: what is known is never ignored. */
+  #add(row: Row): void {
+    const name = Buffer.from(row.name);
+    const hash = hashOf(name, 0, name.length);
+    this.#rows.set(hash, [...(this.#rows.get(hash) ?? []), row]);
+  }
+}
+
+function hashOf(bytes: Buffer, start: number, end: number): number {
+  let hash = end - start;
+  for (let i = start; i < end; i++) hash = (hash * 31 + capital(bytes[i] ?? 0)) & 0x3fffffff;
+  return hash;
+}

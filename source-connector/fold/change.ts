@@ -1,0 +1,69 @@
+/** Why a published row has no hash behind it any more. Each cause has its own policy. */
+export type RemovalCause = 'deleted' | 'expired' | 'evicted' | 'flushed' | 'vanished' | 'ambiguous';
+
+/** What a removal does to the published row: delete it, or keep it as it is. */
+export type RemovalPolicy = 'delete' | 'keep';
+
+/** What a removal did, for counters and logs. */
+export interface Removal {
+  readonly cause: RemovalCause;
+  readonly policy: RemovalPolicy;
+}
+
+/** A captured hash read as a row of its mapping, or the reason why it cannot be one. */
+export type RowReading<Problem> =
+  | { readonly kind: 'row'; readonly row: Buffer }
+  | { readonly kind: 'rejected'; readonly digest: Buffer; readonly problem: Problem };
+
+/**
+ * How fold sees a mapping; record implements it. `row` buffers begin with the id of the schema that wrote them, so that
+ * two rows are equal exactly when they say the same under the same schema. They may be views, valid until the next read.
+ */
+export interface RowView<Problem> {
+  readonly name: string;
+  /** Whether the row tells when the key expires, so that another expiry may be another row. */
+  readonly readsExpiry: boolean;
+  /** @param expireAt ms since the epoch; 0 without expiry */
+  read(key: Buffer, hash: Buffer, expireAt: number): RowReading<Problem>;
+  policy(cause: RemovalCause): RemovalPolicy;
+}
+
+/** A real difference between what was published and what is: one event. Buffers are views, valid during the call. */
+export interface Change<View> {
+  readonly view: View;
+  readonly db: number;
+  readonly key: Buffer;
+  /** Debezium's: created, updated, deleted, read in a snapshot. */
+  readonly op: 'c' | 'u' | 'd' | 'r';
+  readonly before: Buffer | null;
+  readonly after: Buffer | null;
+  /** The command that caused it, in capitals; of a removal, its cause. */
+  readonly command: string;
+}
+
+/** What fold finds out; the pipeline carries each to where it belongs. */
+export interface FoldOutput<Problem, View extends RowView<Problem>> {
+  change(change: Change<View>): void;
+  /** A hash that cannot be a row: a dead letter. `hash` is packed. */
+  rejected(view: View, db: number, key: Buffer, hash: Buffer, problem: Problem): void;
+  /** The mark of a key is another one now; null is none. */
+  marked(view: View, db: number, key: Buffer, mark: Buffer | null): void;
+  removed(view: View, removal: Removal): void;
+}
+
+/** What fold cannot decide from the stream alone; the pipeline reads the key, or answers with a full resync. */
+export interface Unresolved {
+  readonly kind: 'unresolved';
+  readonly reason: string;
+  readonly db: number;
+  readonly key: Buffer;
+}
+
+/** Values that fold cannot know by itself: the command's name, and the proven bounds of its time on the master's clock. */
+export interface FoldTime {
+  readonly command: string;
+  /** ms since the epoch; 0 when nothing is proven. */
+  readonly notBefore: number;
+  /** ms since the epoch; Infinity when nothing is proven. */
+  readonly notAfter: number;
+}

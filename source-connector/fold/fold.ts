@@ -1,0 +1,256 @@
+import { equalBytes } from '../bytes.ts';
+import type { CapturesKey } from '../decode/ports.ts';
+import type { Mutation } from '../decode/mutation.ts';
+import type { Entry, StateStore } from '../state/port.ts';
+import type { FoldOutput, FoldTime, RemovalCause, RowView, Unresolved } from './change.ts';
+import { HashEditor } from './hash-editor.ts';
+import { keptMark, rejectedMark } from '../mark.ts';
+
+const ABSENT: Entry = { current: null, expireAt: 0, published: null, mark: null };
+
+export interface FoldOptions<Problem, View extends RowView<Problem>> {
+  readonly state: StateStore;
+  readonly captures: CapturesKey;
+  /** The mapping that publishes this key of this database; undefined when the key is only shadowed. */
+  readonly viewOf: (db: number, key: Buffer) => View | undefined;
+  readonly output: FoldOutput<Problem, View>;
+}
+
+/**
+ * Folds mutations into the state and puts out real differences only (design: the state is what the topics are compared
+ * with). Pure but for the state: no I/O, no clock. Keys of captured prefixes are followed in every database, so that
+ * MOVE, COPY … DB and SWAPDB are determined; only the mapping's own database is published.
+ */
+export class Fold<Problem, View extends RowView<Problem>> {
+  readonly #options: FoldOptions<Problem, View>;
+  readonly #editor = new HashEditor();
+
+  constructor(options: FoldOptions<Problem, View>) {
+    this.#options = options;
+  }
+
+  /**
+   * Folds one mutation of the stream. 'flush' and 'swap' touch many keys and have methods of their own.
+   * @returns what the stream alone cannot decide, when there is such a thing.
+   */
+  apply(mutation: Exclude<Mutation, { kind: 'flush' | 'swap' }>, time: FoldTime): Unresolved | undefined {
+    const { state } = this.#options;
+    switch (mutation.kind) {
+      case 'set': {
+        const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
+        this.#settle(
+          mutation.db,
+          mutation.key,
+          entry,
+          this.#editor.set(entry.current, mutation.fields),
+          entry.expireAt,
+          time,
+        );
+        return undefined;
+      }
+      case 'increment': {
+        const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
+        const hash = this.#editor.increment(entry.current, mutation.field, mutation.by);
+        if (hash === undefined) {
+          return unresolved('HINCRBY on a field that is no integer here', mutation.db, mutation.key);
+        }
+        this.#settle(mutation.db, mutation.key, entry, hash, entry.expireAt, time);
+        return undefined;
+      }
+      case 'unset': {
+        const entry = state.get(mutation.db, mutation.key);
+        if (entry?.current == null) return undefined;
+        const left = this.#editor.unset(entry.current, mutation.fields);
+        if (left === null) this.#remove(mutation.db, mutation.key, entry, 'deleted');
+        else this.#settle(mutation.db, mutation.key, entry, left, entry.expireAt, time);
+        return undefined;
+      }
+      case 'replace': {
+        const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
+        this.#settle(mutation.db, mutation.key, entry, mutation.fields, mutation.expireAt, time);
+        return undefined;
+      }
+      case 'remove': {
+        const entry = state.get(mutation.db, mutation.key);
+        if (entry?.current != null) this.#remove(mutation.db, mutation.key, entry, causeOf(entry, time));
+        return undefined;
+      }
+      case 'expire': {
+        const entry = state.get(mutation.db, mutation.key);
+        if (entry?.current == null) return undefined;
+        const { db, key, expireAt } = mutation;
+        if (this.#options.viewOf(db, key)?.readsExpiry !== true) state.put(db, key, { ...entry, expireAt });
+        else this.#settle(db, key, entry, entry.current, expireAt, time);
+        return undefined;
+      }
+      case 'rename':
+      case 'copy':
+        return this.#transfer(mutation, time);
+    }
+  }
+
+  /**
+   * Folds one hash of a snapshot. `provenTime` is a moment (ms, master's clock) before which the snapshot was not
+   * taken: a hash that had expired by then was no longer visible, and is not published anew.
+   */
+  snapshotHash(db: number, key: Buffer, fields: Buffer, expireAt: number, provenTime: number): void {
+    const entry = this.#options.state.get(db, key) ?? ABSENT;
+    if (expireAt !== 0 && expireAt <= provenTime && entry.published === null) {
+      this.#options.state.put(db, key, { ...entry, current: Buffer.from(fields), expireAt });
+      return;
+    }
+    this.#settle(
+      db,
+      key,
+      entry,
+      fields,
+      expireAt,
+      { command: 'SNAPSHOT', notBefore: provenTime, notAfter: Infinity },
+      'r',
+    );
+  }
+
+  /** Folds the absence of a key that a complete snapshot should have held. */
+  vanished(db: number, key: Buffer, provenTime: number): void {
+    const entry = this.#options.state.get(db, key);
+    if (entry?.current == null) return;
+    this.#remove(db, key, entry, vanishedCause(entry, provenTime));
+  }
+
+  /** Folds FLUSHDB and FLUSHALL for one key. Doing it twice does nothing. */
+  flushed(db: number, key: Buffer): void {
+    const entry = this.#options.state.get(db, key);
+    if (entry?.current != null) this.#remove(db, key, entry, 'flushed');
+  }
+
+  /** Folds SWAPDB for one key: the hashes change places, the published rows stay where they are. Twice undoes it. */
+  swapped(a: number, b: number, key: Buffer, time: FoldTime): void {
+    const hashA = copyOf(this.#options.state.get(a, key) ?? ABSENT);
+    const hashB = copyOf(this.#options.state.get(b, key) ?? ABSENT);
+    this.#place(a, key, hashB.current, hashB.expireAt, time);
+    this.#place(b, key, hashA.current, hashA.expireAt, time);
+  }
+
+  /** RENAME, MOVE, COPY: the value goes to another key, which loses what it held. */
+  #transfer(mutation: Extract<Mutation, { kind: 'rename' | 'copy' }>, time: FoldTime): Unresolved | undefined {
+    const { kind, fromDb, toDb } = mutation;
+    const { state, captures } = this.#options;
+    const toCaptured = captures(mutation.to, 0, mutation.to.length);
+    if (!captures(mutation.from, 0, mutation.from.length)) {
+      return toCaptured ? unresolved(`${time.command} from a key that is not captured`, toDb, mutation.to) : undefined;
+    }
+    if (fromDb === toDb && mutation.from.equals(mutation.to)) return undefined;
+    const source = copyOf(state.get(fromDb, mutation.from) ?? ABSENT);
+    if (kind === 'rename') this.#place(fromDb, mutation.from, null, 0, time);
+    // The command succeeded, so `from` existed: without a hash here it holds another type, which overwrites as well.
+    if (toCaptured) this.#place(toDb, mutation.to, source.current, source.expireAt, time);
+    return undefined;
+  }
+
+  /** Puts a hash (or nothing) at a key. */
+  #place(db: number, key: Buffer, hash: Buffer | null, expireAt: number, time: FoldTime): void {
+    const entry = this.#options.state.get(db, key) ?? ABSENT;
+    if (hash !== null) this.#settle(db, key, entry, hash, expireAt, time);
+    else if (entry.current !== null) this.#remove(db, key, entry, 'deleted');
+  }
+
+  /** The key holds `hash` now: publish it when its row differs from the published one. */
+  #settle(
+    db: number,
+    key: Buffer,
+    entry: Entry,
+    hash: Buffer,
+    expireAt: number,
+    time: FoldTime,
+    newOp: 'c' | 'r' = 'c',
+  ): void {
+    const { state, viewOf, output } = this.#options;
+    const view = viewOf(db, key);
+    if (view === undefined) {
+      if (!holds(entry, hash, expireAt)) {
+        state.put(db, key, { current: hash, expireAt, published: entry.published, mark: entry.mark });
+      }
+      return;
+    }
+    const reading = view.read(key, hash, expireAt);
+    if (reading.kind === 'rejected') {
+      const mark = rejectedMark(reading.digest);
+      if (entry.mark?.equals(mark) !== true) {
+        output.rejected(view, db, key, hash, reading.problem);
+        output.marked(view, db, key, mark);
+      }
+      state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
+      return;
+    }
+    const { row } = reading;
+    const { published } = entry;
+    if (published !== null && equalBytes(row, 0, row.length, published, 0, published.length)) {
+      if (entry.mark === null && holds(entry, hash, expireAt)) return;
+    } else {
+      output.change({
+        view,
+        db,
+        key,
+        op: published === null ? newOp : 'u',
+        before: published,
+        after: row,
+        command: time.command,
+      });
+    }
+    if (entry.mark !== null) output.marked(view, db, key, null);
+    state.put(db, key, { current: hash, expireAt, published: row, mark: null });
+  }
+
+  /** The hash is gone: delete or keep its row, by the policy of the cause. */
+  #remove(db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
+    const { state, viewOf, output } = this.#options;
+    const view = viewOf(db, key);
+    const { published } = entry;
+    if (view === undefined) {
+      // Not published from here (any more): what was published before the mapping went away stays as it is.
+      state.put(db, key, { current: null, expireAt: 0, published, mark: entry.mark });
+      return;
+    }
+    if (published === null) {
+      if (entry.mark !== null) output.marked(view, db, key, null);
+      state.put(db, key, ABSENT);
+      return;
+    }
+    const policy = view.policy(cause);
+    output.removed(view, { cause, policy });
+    if (policy === 'keep') {
+      const mark = keptMark(cause);
+      output.marked(view, db, key, mark);
+      state.put(db, key, { current: null, expireAt: 0, published, mark });
+      return;
+    }
+    output.change({ view, db, key, op: 'd', before: published, after: null, command: cause });
+    if (entry.mark !== null) output.marked(view, db, key, null);
+    state.put(db, key, ABSENT);
+  }
+}
+
+/** Whether the state already says so of a key. */
+function holds(entry: Entry, hash: Buffer, expireAt: number): boolean {
+  return entry.expireAt === expireAt && entry.current?.equals(hash) === true;
+}
+
+/** What a DEL or UNLINK of the stream means (rule 5): the master also sends one for a key that expired. */
+function causeOf(entry: Entry, time: FoldTime): RemovalCause {
+  if (entry.expireAt === 0 || (time.command !== 'DEL' && time.command !== 'UNLINK')) return 'deleted';
+  if (entry.expireAt <= time.notBefore) return 'expired';
+  return entry.expireAt > time.notAfter ? 'deleted' : 'ambiguous';
+}
+
+/** Why a key is missing from a snapshot: one whose time ran out meanwhile may have expired or have been deleted. */
+export function vanishedCause(entry: Entry, provenTime: number): RemovalCause {
+  return entry.expireAt !== 0 && entry.expireAt <= provenTime ? 'ambiguous' : 'vanished';
+}
+
+function unresolved(reason: string, db: number, key: Buffer): Unresolved {
+  return { kind: 'unresolved', reason, db, key: Buffer.from(key) };
+}
+
+function copyOf(entry: Entry): Entry {
+  return { ...entry, current: entry.current === null ? null : Buffer.from(entry.current) };
+}

@@ -1,0 +1,170 @@
+/**
+ * The bytes of a whole Redis hash in one buffer, as decode makes them, fold changes them and state keeps them:
+ *
+ *   packed := ( length name length value )*      length := LEB128, 7 bits a byte, low bits first
+ *
+ * Field names are unique except in the fields of one HSET, where the last of equal names wins. The order of the
+ * fields means nothing. A packed hash of zero bytes has no fields, which for Redis is a key that does not exist.
+ */
+
+/** A length up to 2^56 takes at most this many bytes. */
+const LENGTH_SIZE_MAX = 8;
+
+/** How many bytes a length takes. */
+export function lengthSize(length: number): number {
+  let size = 1;
+  for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) size++;
+  return size;
+}
+
+/** Writes a length at `at`; returns the position after it. */
+export function writeLength(into: Buffer, at: number, length: number): number {
+  let rest = length;
+  let to = at;
+  while (rest > 127) {
+    into[to++] = (rest % 128) | 128;
+    rest = Math.floor(rest / 128);
+  }
+  into[to++] = rest;
+  return to;
+}
+
+/** Below this size a loop beats Buffer.copy, which makes a view of its source for each call. */
+const LOOP_BELOW = 64;
+
+function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
+  if (end - start >= LOOP_BELOW) {
+    from.copy(into, at, start, end);
+    return;
+  }
+  let to = at;
+  for (let i = start; i < end; i++) into[to++] = from[i] ?? 0;
+}
+
+/** A cursor over a packed hash that makes no objects: `next()` moves to a field and sets the four bounds. */
+export class PackedCursor {
+  bytes: Buffer = Buffer.alloc(0);
+  nameStart = 0;
+  nameEnd = 0;
+  valueStart = 0;
+  valueEnd = 0;
+  #at = 0;
+  #end = 0;
+
+  /** Starts over on another packed hash. */
+  reset(bytes: Buffer): this {
+    this.bytes = bytes;
+    this.#at = 0;
+    this.#end = bytes.length;
+    return this;
+  }
+
+  /** Moves to the next field; false at the end. */
+  next(): boolean {
+    if (this.#at >= this.#end) return false;
+    const nameLength = this.#length();
+    this.nameStart = this.#at;
+    this.nameEnd = this.#at += nameLength;
+    const valueLength = this.#length();
+    this.valueStart = this.#at;
+    this.valueEnd = this.#at += valueLength;
+    return true;
+  }
+
+  name(): Buffer {
+    return this.bytes.subarray(this.nameStart, this.nameEnd);
+  }
+
+  value(): Buffer {
+    return this.bytes.subarray(this.valueStart, this.valueEnd);
+  }
+
+  #length(): number {
+    let byte = this.bytes.readUInt8(this.#at++);
+    if (byte < 128) return byte;
+    let length = byte - 128;
+    let unit = 128;
+    do {
+      byte = this.bytes.readUInt8(this.#at++);
+      length += (byte % 128) * unit;
+      unit *= 128;
+    } while (byte > 127);
+    return length;
+  }
+}
+
+/** Collects fields into a packed hash; grows as needed; reused by its owner. */
+export class PackedWriter {
+  #bytes: Buffer;
+  #at = 0;
+
+  constructor(capacity = 4096) {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  reset(): this {
+    this.#at = 0;
+    return this;
+  }
+
+  /** Appends one field whose name and value stand at these bounds of two buffers. */
+  add(names: Buffer, nameStart: number, nameEnd: number, values: Buffer, valueStart: number, valueEnd: number): void {
+    this.append(names, nameStart, nameEnd);
+    this.append(values, valueStart, valueEnd);
+  }
+
+  /** Appends one string: a name and its value in turn. */
+  append(from: Buffer, start: number, end: number): void {
+    this.#room(end - start + LENGTH_SIZE_MAX);
+    const at = writeLength(this.#bytes, this.#at, end - start);
+    copyBytes(from, start, end, this.#bytes, at);
+    this.#at = at + end - start;
+  }
+
+  /** Appends an integer as decimal text, the way Redis shows a value that it keeps as a number. */
+  appendInteger(value: number | bigint): void {
+    const text = String(value);
+    this.#room(text.length + LENGTH_SIZE_MAX);
+    let at = writeLength(this.#bytes, this.#at, text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[at++] = text.charCodeAt(i);
+    this.#at = at;
+  }
+
+  /** The packed hash so far: a view that is valid until the next reset or add. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #room(more: number): void {
+    if (this.#at + more <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + more));
+    this.#bytes.copy(grown, 0, 0, this.#at);
+    this.#bytes = grown;
+  }
+}
+
+/** Packs names and values that stand in turn, as HGETALL answers them. */
+export function packNamesAndValues(strings: readonly Buffer[]): Buffer {
+  const writer = new PackedWriter(256);
+  for (const string of strings) writer.append(string, 0, string.length);
+  return Buffer.from(writer.view());
+}
+
+/** Packs name/value pairs: for tests and for paths that are not hot. Strings are taken as UTF-8. */
+export function packHash(pairs: Iterable<readonly [Buffer | string, Buffer | string]>): Buffer {
+  const writer = new PackedWriter(256);
+  for (const [name, value] of pairs) {
+    const n = Buffer.from(name);
+    const v = Buffer.from(value);
+    writer.add(n, 0, n.length, v, 0, v.length);
+  }
+  return Buffer.from(writer.view());
+}
+
+/** The fields of a packed hash as pairs of fresh buffers: for tests, dead letters and tools. */
+export function unpackHash(packed: Buffer): [name: Buffer, value: Buffer][] {
+  const pairs: [Buffer, Buffer][] = [];
+  const cursor = new PackedCursor().reset(packed);
+  while (cursor.next()) pairs.push([Buffer.from(cursor.name()), Buffer.from(cursor.value())]);
+  return pairs;
+}

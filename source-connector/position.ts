@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { AfterwriteError } from '../ops/errors/index.ts';
+
+const frozenTopic = z.strictObject({
+  topic: z.string(),
+  database: z.int(),
+  /** The key pattern. */
+  key: z.string(),
+  partitions: z.int(),
+  keySchemaId: z.int(),
+  /** What of the mapping decides which hashes are captured and how they become rows. */
+  fingerprint: z.string(),
+});
+
+const schema = z.strictObject({
+  v: z.literal(1),
+  /** Where the stream goes on: `offset` bytes of `replid` are folded. Stands at the end of a command. */
+  replid: z.string(),
+  offset: z.number(),
+  /** The database selected there: the master does not say SELECT again. */
+  db: z.int(),
+  /** Whether that place is between MULTI and EXEC: only when a transaction was larger than a batch may be. */
+  inTransaction: z.boolean(),
+  /**
+   * Whether the command after `offset` was begun, which only commands are that touch any number of keys and may be
+   * done twice (DEL, FLUSHALL …). It counts only on this very replid.
+   */
+  begun: z.boolean(),
+  /** Whether a snapshot was being read: the stream cannot go on from here, a full resync has to. */
+  snapshot: z.boolean(),
+  /** The greatest version given to an event, microseconds since the epoch. */
+  version: z.number(),
+  /** A moment on the master's clock before which no later command ran, ms since the epoch; 0 when none is proven. */
+  clock: z.number(),
+  log: z.strictObject({ logId: z.string(), sequence: z.int() }),
+  mappings: z.record(z.string(), frozenTopic),
+  /** When it was written, for people. */
+  at: z.string(),
+});
+
+/**
+ * How far a shard is: committed in the same Kafka transaction as the records (rule 1). JSON, so that people can read
+ * the positions topic.
+ */
+export type Position = z.infer<typeof schema>;
+
+/** What must stay as it was for a mapping while its topic lives (rule 12), and what tells that the mapping changed. */
+export type FrozenMapping = z.infer<typeof frozenTopic>;
+
+export function encodePosition(position: Position): Buffer {
+  return Buffer.from(JSON.stringify(position));
+}
+
+/** Reads a committed position. @throws AfterwriteError POSITION_UNREADABLE */
+export function decodePosition(value: Buffer, topic: string, partition: number): Position {
+  try {
+    return schema.parse(JSON.parse(value.toString('utf8')));
+  } catch (cause) {
+    throw new AfterwriteError('POSITION_UNREADABLE', 'the committed position is not one that this version writes', {
+      where: { topic, partition },
+      cause,
+    });
+  }
+}

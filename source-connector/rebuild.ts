@@ -1,0 +1,92 @@
+import { PartitionReader, readToEnd, readTopicToEnd, type ResolveKafkaConnection } from '../clients/kafka/index.ts';
+import { AfterwriteError } from '../ops/errors/index.ts';
+import type { Logger } from '../ops/logging.ts';
+import { PublishedRowReader, type SchemaRegistry } from '../schemas/index.ts';
+import type { Contract } from './contract.ts';
+import { readMarkRecord } from './mark.ts';
+import { createState, openState } from './state/open.ts';
+import type { StateStore, StateTag } from './state/port.ts';
+
+/** A hash that was there when its row was published; what it held is for the snapshot to say. */
+const UNKNOWN_HASH = Buffer.alloc(0);
+
+export interface RebuildOptions {
+  readonly kafka: ResolveKafkaConnection;
+  readonly registry: SchemaRegistry;
+  readonly contracts: readonly Contract[];
+  readonly marksTopic: string;
+  readonly shard: number;
+}
+
+/** The log of a rebuilt state is written in pieces of about so many bytes. */
+const PIECE = 64 * 1024 * 1024;
+
+/**
+ * The state as it was when the position was committed; where the folder cannot give it (a new machine, a lost disk),
+ * what the topics say was published, which a full resync then has to complete.
+ * @param tag the position's; null when there is none
+ * @returns the state, and whether it is the one of the tag
+ */
+export async function recoverState(
+  folder: string,
+  tag: StateTag | null,
+  options: RebuildOptions,
+  log: Logger,
+): Promise<{ store: StateStore; recovered: boolean }> {
+  try {
+    const { store, from } = await openState(folder, tag);
+    log.info(from, 'the state is open');
+    return { store, recovered: true };
+  } catch (error) {
+    if (!(error instanceof AfterwriteError) || error.code !== 'STATE_LOST') throw error;
+    log.warn({ err: error }, 'the state is rebuilt from the topics, and a full resync will follow');
+  }
+  const { store } = await createState(folder);
+  try {
+    const keys = await rebuildState(store, options);
+    log.info({ keys }, 'the state is rebuilt from the topics');
+    return { store, recovered: false };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/**
+ * Fills an empty state with what the topics and the marks say was published. The compacted topics are the truth about
+ * that, so the snapshot that follows publishes exactly the differences, deletes included.
+ * @returns how many keys it found
+ */
+async function rebuildState(state: StateStore, options: RebuildOptions): Promise<number> {
+  const { kafka, registry, contracts, marksTopic, shard } = options;
+  const reader = await PartitionReader.open({ resolve: kafka });
+  try {
+    for (const { mapping } of contracts) {
+      const rows = new PublishedRowReader(mapping.topic, registry);
+      await readTopicToEnd(reader, mapping.topic, async ({ value }) => {
+        if (value === null) return;
+        const { db, key, row, schemaId } = await rows.read(value);
+        const header = Buffer.alloc(4);
+        header.writeUInt32BE(schemaId);
+        const published = row === null ? null : Buffer.concat([header, row]);
+        state.put(db, key, { current: published === null ? null : UNKNOWN_HASH, expireAt: 0, published, mark: null });
+        if (state.unsealedBytes > PIECE) await state.sync(state.seal());
+      });
+    }
+    await readToEnd(reader, { topic: marksTopic, partition: shard }, (record) => {
+      if (record.key === null) return;
+      const { db, key, kept, mark } = readMarkRecord(record.key, record.value);
+      const published = state.get(db, key)?.published ?? null;
+      if (kept && published === null) return;
+      state.put(db, key, {
+        current: kept || (published === null && mark === null) ? null : UNKNOWN_HASH,
+        expireAt: 0,
+        published,
+        mark,
+      });
+    });
+    return state.databases().reduce((sum, db) => sum + state.count(db), 0);
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,117 @@
+import type { FencedValue, ReadFence } from './capture/fenced-reader.ts';
+import type { CapturesKey } from './decode/ports.ts';
+import type { Committer, Place } from './committer.ts';
+import type { Fold } from './fold/fold.ts';
+import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
+import type { FrozenMapping } from './position.ts';
+import type { StateStore } from './state/port.ts';
+
+/** Proven bounds of the master's time (capture/clock.ts). */
+export interface TimeBounds {
+  /** From now on offsets are those of this stream; `floorMs` is a proven moment before it goes on, 0 for none. */
+  follow(replid: string, floorMs: number): void;
+  /** A moment before which the command that begins at this offset did not run, ms; 0 when none is proven. */
+  notBefore(offset: number): number;
+  /** A moment after which the command that ends at this offset did not run, ms; Infinity when none is proven. */
+  notAfter(offset: number): number;
+  /** Nobody will ask about commands before this offset any more. */
+  passed(offset: number): void;
+}
+
+/** What folds mutations: fold/fold.ts, whatever rows are. */
+export type Folding = Pick<Fold<never, never>, 'apply' | 'snapshotHash' | 'vanished' | 'flushed' | 'swapped'>;
+
+/** What is told where the stream is, so that it can say so of the changes that fold puts out: record/recorder.ts. */
+export interface Journal {
+  /** Now, ms since the epoch. */
+  at: number;
+  replid: string;
+  /** Offset after the command that is being folded, and its name. */
+  offset: number;
+  command: string;
+  /** The greatest version given to a change so far. */
+  readonly version: number;
+  beginSnapshot(replid: string, offset: number): void;
+  endSnapshot(): void;
+  /** MULTI at this offset. */
+  beginTransaction(offset: number): void;
+  endTransaction(): void;
+}
+
+/** How far the shard's stream is folded. Mutable: the one place where progress is kept between links. */
+export interface Progress {
+  replid: string;
+  offset: number;
+  db: number;
+  inTransaction: boolean;
+  snapshot: boolean;
+}
+
+/** Where the breaker of vanished rows stands, and what a person has confirmed. */
+export interface Breaker {
+  readonly rows: number;
+  readonly percent: number;
+  /** As many vanished rows as a person has agreed to; undefined when nobody was asked. */
+  readonly confirmed: number | undefined;
+}
+
+/** Everything that following a stream and reading a snapshot need; wired by pipeline.ts. */
+export interface Shard {
+  readonly state: StateStore;
+  readonly fold: Folding;
+  readonly recorder: Journal;
+  readonly committer: Committer;
+  readonly captures: CapturesKey;
+  /** The policies of the mapping that publishes a key; undefined when none does. */
+  readonly policiesOf: (db: number, key: Buffer) => { policy(cause: RemovalCause): RemovalPolicy } | undefined;
+  readonly clock: TimeBounds;
+  /** What a key holds at some offset at or behind the fence. Rejects when it cannot be read within seconds. */
+  readonly readKey: (db: number, key: Buffer, fence: ReadFence, stopping: AbortSignal) => Promise<FencedValue>;
+  /** What the position that this life began with had proven. */
+  readonly clockFloor: { readonly replid: string; readonly ms: number };
+  readonly progress: Progress;
+  readonly mappings: Readonly<Record<string, FrozenMapping>>;
+  readonly breaker: Breaker;
+  /** Hashes that one unit may hold in memory: the records of the largest batch. */
+  readonly unitLimit: number;
+  readonly stopping: AbortSignal;
+  readonly told: ShardNews;
+}
+
+/** What the shard tells its surroundings, for logs and metrics. */
+export interface ShardNews {
+  commands(count: number): void;
+  flushed(db: number | 'all'): void;
+  /** A key was read beside the stream, for this reason. */
+  keyRead(reason: string): void;
+  snapshotProgress(bytes: number, total: number | undefined): void;
+  snapshotRead(facts: {
+    hashes: number;
+    bytes: number;
+    checksum: string;
+    missing: Readonly<Partial<Record<RemovalCause, number>>>;
+  }): void;
+}
+
+/** How following a link ended. */
+export type LinkEnd = 'broken' | 'stopped' | Unresolved;
+
+/** The place that a commit made now records. */
+export function placeOf(
+  shard: Shard,
+  offset: number,
+  more: { db: number; inTransaction: boolean; begun?: boolean },
+): Place {
+  const { progress } = shard;
+  return {
+    replid: progress.replid,
+    offset,
+    db: more.db,
+    inTransaction: more.inTransaction,
+    begun: more.begun ?? false,
+    snapshot: progress.snapshot,
+    version: shard.recorder.version,
+    clock: shard.clock.notBefore(offset),
+    mappings: shard.mappings,
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * What the source knows of one captured key. Absent parts are null.
+ * - `current`: what Redis holds now, a packed hash; null when the key is no hash there.
+ * - `published`: the encoded Avro row that the topic holds now; null when it holds none.
+ * - `mark`: what topics cannot say (a kept row, a rejected hash), as bytes that fold understands.
+ * An entry without `current`, `published` and `mark` is not stored.
+ */
+export interface Entry {
+  readonly current: Buffer | null;
+  /** When the key expires on the master's clock, ms since the epoch; 0 without expiry. */
+  readonly expireAt: number;
+  readonly published: Buffer | null;
+  readonly mark: Buffer | null;
+}
+
+/** Ties a log batch to the Kafka transaction that it was written for (rule 1). */
+export interface StateTag {
+  /** Names this state folder since it was created. */
+  readonly logId: string;
+  /** Counts sealed batches from 1. */
+  readonly sequence: number;
+}
+
+/** The changes since the last seal, ready to be written. */
+export interface SealedBatch {
+  readonly tag: StateTag;
+  readonly bytes: number;
+}
+
+/** The current and the published value of each captured hash, in memory, with a log on disk behind it. */
+export interface StateStore {
+  /** The entry of a key. Its buffers are views, valid until the next call on the store. */
+  get(db: number, key: Buffer): Entry | undefined;
+  /**
+   * Stores (copies) the entry, or removes the key when all its parts are null. The parts may be views that `get` just
+   * returned, of this key or another.
+   */
+  put(db: number, key: Buffer, entry: Entry): void;
+  /** Databases that hold entries, ascending. */
+  databases(): number[];
+  /** How many entries a database holds. */
+  count(db: number): number;
+  /**
+   * Keys of a database, in no order, as copies, none twice. Puts on any key are allowed while iterating; keys that are
+   * added meanwhile may or may not appear, all that were there at the start and still are do.
+   */
+  keys(db: number): IterableIterator<Buffer>;
+  /** Bytes of changes since the last seal: a bound on memory that records alone do not give. */
+  readonly unsealedBytes: number;
+  /** Ends a batch: what was put since the last seal belongs to the returned tag. */
+  seal(): SealedBatch;
+  /**
+   * Appends the sealed batch to the log and syncs it to disk. Batches are given in the order of their sequence, without
+   * waiting for the one before. A rejection means that the store is of no use any more: open the state again.
+   */
+  sync(batch: SealedBatch): Promise<void>;
+  /** Tells that Kafka has committed up to this sequence: recovery will never ask for an earlier one. */
+  committed(sequence: number): void;
+  /** Ends the syncs under way and frees the folder. What was not synced is lost, as in a crash. */
+  close(): Promise<void>;
+}

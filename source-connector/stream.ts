@@ -1,0 +1,326 @@
+import { setImmediate } from 'node:timers/promises';
+import { reasonOf } from '../ops/errors/index.ts';
+import type { ReplicationSession } from './capture/session.ts';
+import type { DecodedCommand, Mutation } from './decode/mutation.ts';
+import type { StreamDecoder } from './decode/ports.ts';
+import type { FoldTime, Unresolved } from './fold/change.ts';
+import { HeldKeys, type HeldKey } from './held-keys.ts';
+import { packNamesAndValues } from './packed-hash.ts';
+import { placeOf, type LinkEnd, type Shard } from './shard.ts';
+
+/** After this many commands the event loop gets a turn, so that timers, ACKs and HTTP answers are not late. */
+const COMMANDS_A_TURN = 1000;
+
+/** Follows the command stream of one link until it breaks, the shard is stopped, or the stream does not say enough. */
+export async function followStream(
+  shard: Shard,
+  session: ReplicationSession,
+  decoder: StreamDecoder,
+): Promise<LinkEnd> {
+  const { committer } = shard;
+  const follower = new Follower(shard, session, decoder);
+  let pending = session.read();
+  for (;;) {
+    const unresolved = await follower.foldBuffered();
+    if (unresolved !== undefined) return unresolved;
+    committer.check();
+    const may = !decoder.inTransaction && !follower.holds;
+    const due = may ? committer.dueIn(performance.now(), decoder.offset) : undefined;
+    if (due === 0 && committer.underway === undefined) {
+      await follower.cut();
+      continue;
+    }
+    const chunk = await firstOf(pending, committer.underway, due === 0 ? undefined : due);
+    if (chunk === undefined) continue;
+    if (chunk === null) return await follower.finish();
+    decoder.push(chunk);
+    pending = session.read();
+  }
+}
+
+class Follower {
+  readonly #shard: Shard;
+  readonly #session: ReplicationSession;
+  readonly #decoder: StreamDecoder;
+  readonly #time: CommandTime;
+  readonly #held = new HeldKeys();
+  #ackSoon = false;
+  #ended = false;
+
+  constructor(shard: Shard, session: ReplicationSession, decoder: StreamDecoder) {
+    this.#shard = shard;
+    this.#session = session;
+    this.#decoder = decoder;
+    this.#time = new CommandTime(shard);
+  }
+
+  /** Whether keys are held back: no position may be committed until the stream has come to where they were read. */
+  get holds(): boolean {
+    return !this.#held.isEmpty;
+  }
+
+  /** Folds every command that is complete; cuts batches where that is allowed. */
+  async foldBuffered(): Promise<Unresolved | undefined> {
+    const { committer, recorder, told } = this.#shard;
+    recorder.at = Date.now();
+    let commands = 0;
+    for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
+      this.#release(command.start);
+      const isLong = this.#isLong(command);
+      const unresolved = isLong ? await this.#foldLong(command) : this.#fold(command);
+      const left = unresolved === undefined || isLong ? unresolved : await this.#hold(unresolved, command);
+      if (left !== undefined) return left;
+      this.#keepProgress();
+      if (this.holds && committer.overfull) return tooFarBehind(command);
+      if (!this.holds && committer.full && (!this.#decoder.inTransaction || committer.overfull)) await this.cut();
+      if (++commands % COMMANDS_A_TURN === 0) {
+        await setImmediate();
+        recorder.at = Date.now();
+      }
+    }
+    this.#release(this.#decoder.offset);
+    this.#keepProgress();
+    told.commands(commands);
+    if (this.#ackSoon && committer.idle) this.#acknowledge(this.#decoder.offset);
+    return undefined;
+  }
+
+  /** Commits what was folded so far, and acknowledges it to the master when Kafka has it. */
+  async cut(): Promise<void> {
+    const { committer, progress, clock } = this.#shard;
+    const { offset } = progress;
+    clock.passed(offset);
+    await committer.cut(placeOf(this.#shard, offset, progress), performance.now());
+    void committer.underway?.then(() => {
+      if (!this.#ended) this.#acknowledge(offset);
+    });
+  }
+
+  /** The link is gone. A person's stop commits what is whole; after a break all of it waits for the next link. */
+  async finish(): Promise<LinkEnd> {
+    const { committer, stopping } = this.#shard;
+    if (!stopping.aborted) {
+      this.#ended = true;
+      return 'broken';
+    }
+    // A half of a MULTI is not committed: the next start reads it again from before the MULTI. So is what came since a
+    // key was held back.
+    if (
+      !this.#decoder.inTransaction &&
+      !this.holds &&
+      committer.dueIn(performance.now(), this.#decoder.offset) !== undefined
+    )
+      await this.cut();
+    await committer.settled();
+    this.#ended = true;
+    return 'stopped';
+  }
+
+  #acknowledge(offset: number): void {
+    this.#session.acknowledge(offset, this.#ackSoon);
+    this.#ackSoon = false;
+  }
+
+  #keepProgress(): void {
+    const { progress } = this.#shard;
+    progress.offset = this.#decoder.offset;
+    progress.db = this.#decoder.db;
+    progress.inTransaction = this.#decoder.inTransaction;
+  }
+
+  #fold(command: DecodedCommand): Unresolved | undefined {
+    const { recorder, fold } = this.#shard;
+    if (command.kind === 'getack') this.#ackSoon = true;
+    if (command.kind === 'begin') recorder.beginTransaction(command.start);
+    if (command.kind === 'commit') recorder.endTransaction();
+    if (command.kind !== 'write') return undefined;
+    const time = this.#time.at(command);
+    recorder.offset = command.end;
+    recorder.command = command.name;
+    for (const mutation of command.mutations) {
+      if (mutation.kind === 'flush' || mutation.kind === 'swap') continue;
+      const unresolved = this.holds ? this.#foldBeside(mutation, time) : fold.apply(mutation, time);
+      if (unresolved !== undefined) return unresolved;
+    }
+    return undefined;
+  }
+
+  /** As fold does, but what is said of a held key is in its value already, and what goes out of it is not known. */
+  #foldBeside(mutation: KeyMutation, time: FoldTime): Unresolved | undefined {
+    const { fold, captures } = this.#shard;
+    const held = this.#held;
+    if (mutation.kind !== 'rename' && mutation.kind !== 'copy') {
+      return held.has(mutation.db, mutation.key) ? undefined : fold.apply(mutation, time);
+    }
+    const { kind, fromDb, from, toDb, to } = mutation;
+    if (held.has(fromDb, from)) {
+      if (!captures(to, 0, to.length)) return undefined;
+      const reason = `${time.command} from a key whose value is being read`;
+      return { kind: 'unresolved', reason, db: toDb, key: Buffer.from(to) };
+    }
+    if (!held.has(toDb, to)) return fold.apply(mutation, time);
+    return kind === 'rename' ? fold.apply({ kind: 'remove', db: fromDb, key: from }, time) : undefined;
+  }
+
+  /**
+   * Reads the key that the stream does not say enough of, and holds it back until the stream has come to where it was
+   * read. @returns what a full resync has to find out, when the key cannot be read
+   */
+  async #hold(unresolved: Unresolved, { name, end }: DecodedCommand): Promise<Unresolved | undefined> {
+    const { db, key } = unresolved;
+    const { progress, readKey, told, stopping } = this.#shard;
+    try {
+      const { offset, fields, expireAt } = await readKey(db, key, { replid: progress.replid, offset: end }, stopping);
+      const hash = fields === null ? null : packNamesAndValues(fields);
+      this.#held.hold({ db, key, offset, hash, expireAt, command: name });
+      told.keyRead(unresolved.reason);
+      return undefined;
+    } catch (error) {
+      return { ...unresolved, reason: `${unresolved.reason}, and it cannot be read: ${reasonOf(error)}` };
+    }
+  }
+
+  /** Folds the values of the held keys that the stream has come to. */
+  #release(offset: number): void {
+    if (!this.holds) return;
+    for (const held of this.#held.take(offset)) this.#foldHeld(held);
+  }
+
+  #foldHeld({ db, key, offset, hash, expireAt, command }: HeldKey): void {
+    const { recorder, fold } = this.#shard;
+    recorder.offset = offset;
+    recorder.command = command;
+    const time = this.#time.at({ name: command, start: offset, end: offset });
+    if (hash === null) fold.apply({ kind: 'remove', db, key }, time);
+    else fold.apply({ kind: 'replace', db, key, fields: hash, expireAt }, time);
+  }
+
+  /** Whether a command may touch more hashes than a batch should hold. */
+  #isLong(command: DecodedCommand): boolean {
+    const first = command.mutations[0];
+    return (
+      first !== undefined &&
+      (first.kind === 'flush' || first.kind === 'swap' || command.mutations.length > this.#shard.unitLimit)
+    );
+  }
+
+  /**
+   * Folds a command of any number of keys. All of them may be done twice (they remove keys), so a batch may be cut in
+   * their middle: its position stands before the command and says that the command was begun (rule 7).
+   */
+  async #foldLong(command: DecodedCommand): Promise<Unresolved | undefined> {
+    // Its batches could not be cut.
+    if (this.holds) return tooFarBehind(command);
+    const { recorder, fold } = this.#shard;
+    const time = this.#time.at(command);
+    recorder.offset = command.end;
+    recorder.command = command.name;
+    for (const mutation of command.mutations) {
+      if (mutation.kind === 'swap') {
+        const unresolved = this.#swap(mutation, time);
+        if (unresolved !== undefined) return unresolved;
+      } else if (mutation.kind === 'flush') {
+        await this.#flush(mutation, command);
+      } else {
+        const unresolved = fold.apply(mutation, time);
+        if (unresolved !== undefined) return unresolved;
+        await this.#cutInside(command);
+      }
+    }
+    return undefined;
+  }
+
+  async #flush(mutation: Extract<Mutation, { kind: 'flush' }>, command: DecodedCommand): Promise<void> {
+    const { state, fold, told } = this.#shard;
+    told.flushed(mutation.db);
+    for (const db of mutation.db === 'all' ? state.databases() : [mutation.db]) {
+      for (const key of state.keys(db)) {
+        fold.flushed(db, key);
+        await this.#cutInside(command);
+      }
+    }
+  }
+
+  #swap(mutation: Extract<Mutation, { kind: 'swap' }>, time: FoldTime): Unresolved | undefined {
+    const { a, b } = mutation;
+    const { state, fold, unitLimit } = this.#shard;
+    if (a === b) return undefined;
+    // Doing it twice would undo it, so it is never cut; a swap too large for one batch is read as a snapshot instead.
+    if (state.count(a) + state.count(b) > unitLimit) {
+      return {
+        kind: 'unresolved',
+        reason: 'SWAPDB of more hashes than one transaction may hold',
+        db: a,
+        key: Buffer.alloc(0),
+      };
+    }
+    const keys = new Map<string, Buffer>();
+    for (const db of [a, b]) for (const key of state.keys(db)) keys.set(key.toString('latin1'), key);
+    for (const key of keys.values()) fold.swapped(a, b, key, time);
+    return undefined;
+  }
+
+  async #cutInside(command: DecodedCommand): Promise<void> {
+    const { committer } = this.#shard;
+    if (!committer.full) return;
+    const { start, db, inTransaction } = command;
+    await committer.cut(placeOf(this.#shard, start, { db, inTransaction, begun: true }), performance.now());
+  }
+}
+
+type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
+
+/** More than a batch may hold came between a command and the read of its key. */
+function tooFarBehind({ name, db }: DecodedCommand): Unresolved {
+  return { kind: 'unresolved', reason: `${name} while a key is held back`, db, key: Buffer.alloc(0) };
+}
+
+/** The bounds of a command's time, asked of the clock only when a removal wants to know. */
+class CommandTime implements FoldTime {
+  readonly #shard: Shard;
+  #start = 0;
+  #end = 0;
+  command = '';
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  at(command: Pick<DecodedCommand, 'name' | 'start' | 'end'>): this {
+    this.command = command.name;
+    this.#start = command.start;
+    this.#end = command.end;
+    return this;
+  }
+
+  get notBefore(): number {
+    return this.#shard.clock.notBefore(this.#start);
+  }
+
+  get notAfter(): number {
+    return this.#shard.clock.notAfter(this.#end);
+  }
+}
+
+/** The next chunk (null: the link is gone), or undefined when the commit is over or the time has passed first. */
+async function firstOf(
+  chunk: Promise<Buffer | null>,
+  underway: Promise<void> | undefined,
+  ms: number | undefined,
+): Promise<Buffer | null | undefined> {
+  const others: Promise<undefined>[] = [];
+  if (underway !== undefined) others.push(underway.then(() => undefined));
+  let timer: NodeJS.Timeout | undefined;
+  if (ms !== undefined) {
+    others.push(
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, ms, undefined);
+      }),
+    );
+  }
+  try {
+    return await Promise.race([chunk, ...others]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,54 @@
+import { describe } from 'node:test';
+import type { ContractBinding } from '../binding.ts';
+import { crashTests } from './crash.ts';
+import { evolutionTests } from './evolution.ts';
+import { guardTests } from './guard.ts';
+import { orphanTests } from './orphans.ts';
+import { outageTests } from './outage.ts';
+import { ownershipTests } from './ownership.ts';
+import { poisonTests } from './poison.ts';
+import { replayTests } from './replay.ts';
+import { rowTests } from './rows.ts';
+import { tableTests } from './tables.ts';
+import { typeTests } from './types.ts';
+import { waitingTests } from './waiting.ts';
+
+/** What a database must do to be written to exactly once: the same for each, told apart by what it declares. */
+export function registerContract(binding: ContractBinding): void {
+  describe(`${binding.kind}: rows`, () => {
+    rowTests(binding);
+  });
+  describe(`${binding.kind}: tables`, () => {
+    tableTests(binding);
+  });
+  describe(`${binding.kind}: owners and offsets (rule 14)`, () => {
+    ownershipTests(binding);
+  });
+  describe(`${binding.kind}: versions (rule 18)`, () => {
+    guardTests(binding);
+  });
+  describe(`${binding.kind}: rows that it does not take (rule 19)`, () => {
+    poisonTests(binding);
+  });
+  describe(`${binding.kind}: locks, lost connections, logins`, () => {
+    waitingTests(binding);
+  });
+  describe(`${binding.kind}: values of every type`, () => {
+    typeTests(binding);
+  });
+  describe(`${binding.kind}: a mapping that changes (rule 8)`, () => {
+    evolutionTests(binding);
+  });
+  describe(`${binding.kind}: replays`, () => {
+    replayTests(binding);
+  });
+  describe(`${binding.kind}: rows that the topic lacks (rule 17)`, () => {
+    orphanTests(binding);
+  });
+  describe(`${binding.kind}: kill -9`, () => {
+    crashTests(binding);
+  });
+  describe(`${binding.kind}: outages`, () => {
+    outageTests(binding);
+  });
+}

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { checkConfig, deadLettersTopic, marksTopic, positionsTopic, type Config } from '../../config/index.ts';
+import { freePort } from '../../services/ports.ts';
+import { deleteTopics, kafkaAt } from '../support/kafka.ts';
+import { uniqueName } from '../support/names.ts';
+import { Oracle, untilRowsEqualHashes } from '../support/oracle.ts';
+import { Connector } from '../support/processes.ts';
+import type { Random } from '../support/random.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import type { Scope } from '../support/scope.ts';
+import { shared } from '../support/servers.ts';
+import { auditTable, createAuditedTables, type AuditedTable } from '../support/table-audit.ts';
+import { auditTopic } from '../support/topic-audit.ts';
+import { readTopic } from '../support/topic-history.ts';
+import { captured, type CommandMix } from '../support/workload-commands.ts';
+import { Workload } from '../support/workload.ts';
+
+/** Says how a test goes on; `t.diagnostic` of node:test. */
+export type Tell = (message: string) => void;
+
+export interface ShopOptions {
+  /** Addresses of servers of one's own; those that all tests share unless told. */
+  readonly kafka?: string;
+  readonly registry?: string;
+  readonly postgres?: string;
+  /** `all`: every removal deletes its row, so that rows equal hashes exactly. `default`: what a user has who says nothing. */
+  readonly deletes: 'all' | 'default';
+  /** Records of one Kafka transaction, at most. */
+  readonly batchRecords?: number;
+}
+
+const SINK = 'warehouse';
+/** The guard column of the table of `person`; the table of `cars` has none. */
+const VERSION = 'afterwrite_version';
+
+const allDelete = {
+  deleted: 'delete',
+  expired: 'delete',
+  evicted: 'delete',
+  flushed: 'delete',
+  vanished: 'delete',
+  ambiguous: 'delete',
+} as const;
+
+const calm: CommandMix = { keys: 120, badValues: false, fromUncaptured: false, flushes: true, swaps: true };
+
+/** A whole pipeline with a Redis of its own: a source process, a sink process, two audited tables. */
+export class Shop {
+  readonly redis: TestRedis;
+  readonly source: Connector;
+  readonly sink: Connector;
+  readonly config: Config;
+  /** Whether rows may stay whose hashes have expired or were flushed. */
+  readonly #keeps: boolean;
+  readonly #scope: Scope;
+  readonly #tell: Tell;
+  readonly #schema: string;
+  readonly #postgres: pg.Pool;
+  readonly #tables: readonly AuditedTable[];
+
+  private constructor(parts: {
+    redis: TestRedis;
+    source: Connector;
+    sink: Connector;
+    config: Config;
+    keeps: boolean;
+    scope: Scope;
+    tell: Tell;
+    schema: string;
+    postgres: pg.Pool;
+    tables: readonly AuditedTable[];
+  }) {
+    this.redis = parts.redis;
+    this.source = parts.source;
+    this.sink = parts.sink;
+    this.config = parts.config;
+    this.#keeps = parts.keeps;
+    this.#scope = parts.scope;
+    this.#tell = parts.tell;
+    this.#schema = parts.schema;
+    this.#postgres = parts.postgres;
+    this.#tables = parts.tables;
+  }
+
+  /** Makes everything but starts neither source nor sink. PostgreSQL has to run; Kafka and the registry need not yet. */
+  static async open(scope: Scope, tell: Tell, options: ShopOptions): Promise<Shop> {
+    const { kafka = shared('kafka'), postgres: database = shared('postgres'), deletes } = options;
+    const schema = uniqueName('crash');
+    const folder = await mkdtemp(join(tmpdir(), 'afterwrite-crash-'));
+    const ports = { source: await freePort(), sink: await freePort() };
+    const file = join(folder, 'afterwrite.yaml');
+    // They are ended before the server that they read: a scope ends things in their order.
+    const source = new Connector(scope, {
+      name: 'source',
+      args: ['source', '-c', file],
+      folder,
+      httpPort: ports.source,
+    });
+    const sink = new Connector(scope, { name: 'sink', args: ['sink', SINK, '-c', file], folder, httpPort: ports.sink });
+    const redis = await startRedis(scope);
+    const text = configurationOf({ ...options, pipeline: schema, redis: redis.url, folder, ports, database });
+    const config = configOf(text);
+    await writeFile(file, text);
+    const postgres = new pg.Pool({ connectionString: database, max: 2 });
+    // A database that a test kills is no news.
+    postgres.on('error', () => undefined);
+    const { person, cars } = config.mappings;
+    assert.ok(person !== undefined && cars !== undefined);
+    const tables = [
+      { mapping: person, versionColumn: VERSION },
+      { mapping: cars, versionColumn: undefined },
+    ];
+    await createAuditedTables(postgres, schema, tables);
+    // After the connectors' own ends, which the scope was told of before.
+    scope.after(async () => {
+      await postgres.query(`DROP SCHEMA "${schema}" CASCADE`).catch(() => undefined);
+      await postgres.end();
+      if (options.kafka === undefined) await deleteTopics(kafkaAt(kafka), topicsOf(config));
+      if (process.env['AFTERWRITE_KEEP_LOGS'] === undefined) await rm(folder, { recursive: true, force: true });
+      else tell(`logs: ${folder}`);
+    });
+    const keeps = deletes === 'default';
+    return new Shop({ redis, source, sink, config, keeps, scope, tell, schema, postgres, tables });
+  }
+
+  /** Begins random commands; `steps` a second by `rate`. */
+  startWorkload(random: Random, rate: number, mix: Partial<CommandMix> = {}): Workload {
+    const seed = random.below(2 ** 31);
+    return new Workload(this.#scope, { ...calm, ...mix, port: this.redis.port, seed, rate, steps: 1_000_000 });
+  }
+
+  async ready(withinMs = 60_000): Promise<void> {
+    await Promise.all([this.source.ready(withinMs), this.sink.ready(withinMs)]);
+  }
+
+  /**
+   * Everything that must be true in the end: rows equal hashes as the policies say, both processes end in order, the
+   * topics hold no event twice and none out of order, and the triggers saw none applied twice.
+   */
+  async checkAll(workload: Workload): Promise<void> {
+    await workload.stop();
+    this.#tell(`${workload.done} steps, ${workload.refused} of their commands refused`);
+    await this.ready();
+    const read = { redis: this.redis.client, postgres: this.#postgres, schema: this.#schema };
+    const mayStay = (key: string): boolean => this.#keeps && workload.expirable.has(key);
+    for (const { mapping } of this.#tables) {
+      const { rows, rejected, kept } = await untilRowsEqualHashes(new Oracle(mapping), read, mayStay);
+      this.#tell(
+        `${mapping.table}: ${rows} rows equal their hashes, ${rejected} hashes are no rows, ${kept} rows are kept`,
+      );
+    }
+    await Promise.all([this.source.stop(), this.sink.stop('SIGINT')]);
+    const { kafka, registry } = this.config;
+    for (const table of this.#tables) {
+      const { topic } = table.mapping;
+      const findings = auditTopic(topic, await readTopic(kafka.brokers[0] ?? '', registry.url, topic));
+      const changes = await auditTable(this.#postgres, this.#schema, table, findings);
+      this.#tell(`${topic}: ${findings.events} events ${JSON.stringify(findings.ops)}, ${changes} changes of rows`);
+      assert.ok(findings.events > 0 && changes > 0, `${topic} carried nothing`);
+    }
+  }
+}
+
+function configurationOf(options: {
+  deletes: ShopOptions['deletes'];
+  batchRecords?: number;
+  kafka?: string;
+  registry?: string;
+  database: string;
+  pipeline: string;
+  redis: string;
+  folder: string;
+  ports: { source: number; sink: number };
+}): string {
+  const { kafka = shared('kafka'), registry = shared('registry'), database, pipeline, redis, folder, ports } = options;
+  // JSON is YAML.
+  return JSON.stringify({
+    pipeline,
+    kafka: { brokers: [kafka], topics: { partitions: 2 } },
+    registry: { url: registry },
+    source: {
+      url: redis,
+      state: join(folder, 'state'),
+      ...(options.deletes === 'all' ? { removals: allDelete } : {}),
+      // A test's own flushes and expiries, met by a full resync, are no accident.
+      breaker: { rows: 1_000_000, percent: 100 },
+      batch: { records: options.batchRecords ?? 1000 },
+      http: { port: ports.source },
+    },
+    mappings: { person: { ...captured.person, before: true }, cars: captured.cars },
+    sinks: {
+      [SINK]: {
+        kind: 'postgres',
+        url: database,
+        schema: pipeline,
+        create: true,
+        tables: { person: { versionColumn: VERSION } },
+        batch: { linger: '20ms' },
+        http: { port: ports.sink },
+      },
+    },
+  });
+}
+
+function configOf(text: string): Config {
+  const { config, problems } = checkConfig(text);
+  assert.ok(config !== undefined, JSON.stringify(problems));
+  return config;
+}
+
+function topicsOf({ pipeline, mappings }: Config): string[] {
+  const own = [positionsTopic, marksTopic, deadLettersTopic].map((name) => name(pipeline));
+  return [...own, ...Object.values(mappings).map(({ topic }) => topic)];
+}

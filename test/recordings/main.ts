@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs';
+import { randomChunks, wholeChunks } from '../support/fake-master.ts';
+import { Random, seedOfTest } from '../support/random.ts';
+import { recordedSessions, recordingFolders, type RecordedSession } from '../support/recordings.ts';
+import { replay, type ReplayOptions } from './replay.ts';
+
+/** The ways in which every session is replayed: chunking and the size of batches must never matter. */
+export function waysOf(seed: number): readonly (ReplayOptions & { readonly name: string })[] {
+  return [
+    { name: 'whole', chunking: wholeChunks, batchRecords: 10_000 },
+    { name: 'cut at random bytes', chunking: randomChunks(new Random(seed), 2000), batchRecords: 10_000 },
+    {
+      name: 'cut at random bytes, in small batches',
+      chunking: randomChunks(new Random(seed + 1), 20_000),
+      batchRecords: 3,
+    },
+  ];
+}
+
+/**
+ * `npm run recordings -- FOLDER…`: replays every recording in these folders (of recordings, or of such folders), and
+ * ends with `N passed, N failed`.
+ * @returns the exit code
+ */
+export async function replayRecordings(folders: readonly string[]): Promise<number> {
+  const sessions = folders.flatMap(sessionsIn);
+  if (sessions.length === 0) {
+    console.error(
+      folders.length === 0
+        ? 'Name folders of recordings: npm run recordings -- FOLDER…'
+        : `There is no recording in ${folders.join(', ')}.`,
+    );
+    return 1;
+  }
+  const seed = seedOfTest();
+  console.log(`AFTERWRITE_SEED=${seed}`);
+  let passed = 0;
+  let failed = 0;
+  for (const session of sessions) {
+    for (const { name, ...options } of waysOf(seed)) {
+      const problems = await replay(session, options).catch((error: unknown) => [String(error)]);
+      if (problems.length === 0) passed++;
+      else failed++;
+      console.log(`${problems.length === 0 ? 'ok    ' : 'not ok'} ${session.name}, ${name}`);
+      for (const problem of problems.slice(0, 5)) console.log(`         ${problem}`);
+      if (problems.length > 5) console.log(`         … and ${problems.length - 5} more`);
+    }
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+function sessionsIn(folder: string): readonly RecordedSession[] {
+  if (!existsSync(folder)) return [];
+  return [folder, ...recordingFolders(folder)].flatMap(recordedSessions);
+}

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fixtures, skipWithout } from '../support/fixtures.ts';
+import { seedOfTest } from '../support/random.ts';
+import { recordedSessions } from '../support/recordings.ts';
+import { waysOf } from './main.ts';
+import { replay } from './replay.ts';
+
+describe('recordings of a Redis 7.0 master', { skip: skipWithout('recordings') }, () => {
+  const folder = fixtures('recordings');
+  const sessions = folder === undefined ? [] : recordedSessions(join(folder, '7.0.15'));
+  const seed = seedOfTest();
+
+  it('are there', (t) => {
+    t.diagnostic(`AFTERWRITE_SEED=${seed}`);
+    assert.ok(sessions.length >= 10, `${sessions.length} sessions`);
+  });
+
+  for (const session of sessions) {
+    for (const { name, ...options } of waysOf(seed)) {
+      it(`${session.name} leads to the recorded snapshot, histories and final state, ${name}`, async () => {
+        assert.deepEqual((await replay(session, options)).slice(0, 10), []);
+      });
+    }
+  }
+});

@@ -1,0 +1,42 @@
+import { Redis } from 'ioredis';
+import type { RunningService } from '../../services/index.ts';
+import type { Scope } from './scope.ts';
+import { startPrivate } from './servers.ts';
+
+export interface TestRedis {
+  readonly port: number;
+  readonly url: string;
+  /** Reconnects by itself, also after a kill. */
+  readonly client: Redis;
+  /** The server: `kill`, `stop`, `start`. */
+  readonly server: RunningService;
+}
+
+/** What makes a Redis fit for tests: a full resync starts at once, and DEBUG (to make rare encodings) is allowed. */
+const testArgs = [
+  '--save',
+  '',
+  '--appendonly',
+  'no',
+  '--repl-diskless-sync-delay',
+  '0',
+  '--enable-debug-command',
+  'yes',
+];
+
+/**
+ * A real, empty Redis server on a free port, with a client; both end with the test.
+ *
+ * @param args further arguments of redis-server; they come last and so win
+ */
+export async function startRedis(scope: Scope, args: readonly string[] = []): Promise<TestRedis> {
+  const server = await startPrivate(scope, 'redis', { args: [...testArgs, ...args] });
+  const client = new Redis(server.port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  // A server that is killed on purpose is no news.
+  client.on('error', () => undefined);
+  scope.after(async () => {
+    client.disconnect();
+    await Promise.resolve();
+  });
+  return { port: server.port, url: server.address, client, server };
+}
