@@ -1,4 +1,4 @@
-import { Client, type DseClientOptions, errors, type Host, policies, types } from 'cassandra-driver';
+import { Client, type DseClientOptions, errors, policies, types } from 'cassandra-driver';
 import type { z } from 'zod';
 import { resolveSecrets } from '../../../config/secrets.ts';
 import { AfterwriteError } from '../../../ops/errors/index.ts';
@@ -17,43 +17,40 @@ const consistencies = {
   SERIAL: types.consistencies.serial,
 };
 
-/** The nodes of one data center, and every object that the driver made of one and connected. */
-class Nodes extends policies.loadBalancing.DefaultLoadBalancingPolicy {
-  readonly #known = new Set<Host>();
-
-  override getDistance(host: Host): types.distance {
-    this.#known.add(host);
-    return super.getDistance(host);
-  }
-
-  /** Ends what the driver began for them, by a function of which its types do not tell. */
-  async end(): Promise<void> {
-    for (const host of this.#known) {
-      const end: unknown = Reflect.get(host, 'shutdown');
-      if (typeof end === 'function') await Reflect.apply(end, host, [false]);
-    }
-  }
-}
+/** Between two attempts to reach a node again; a session whose statements fail is opened anew before that grows long. */
+const reconnection = { baseMs: 1000, maxMs: 5000 };
 
 /** The driver's client, which can be closed whatever became of its connections. */
 export class CassandraClient extends Client {
-  readonly #nodes: Nodes;
+  readonly #contactPoints: string[];
 
   /** @param localDc the data center whose nodes are asked */
-  constructor(options: DseClientOptions, localDc: string) {
-    // Not by the option localDataCenter: the driver would leave a connection open when no node is of that data center.
-    const nodes = new Nodes({ localDc });
-    super({ ...options, policies: { loadBalancing: nodes } });
-    this.#nodes = nodes;
+  constructor(options: DseClientOptions & { readonly contactPoints: readonly string[] }, localDc: string) {
+    const contactPoints = [...options.contactPoints];
+    super({
+      ...options,
+      contactPoints,
+      policies: {
+        // Not by the option localDataCenter: the driver would leave a connection open when no node is of that data center.
+        loadBalancing: new policies.loadBalancing.DefaultLoadBalancingPolicy({ localDc }),
+        reconnection: new policies.reconnection.ExponentialReconnectionPolicy(reconnection.baseMs, reconnection.maxMs),
+      },
+    });
+    this.#contactPoints = contactPoints;
   }
 
-  /**
-   * Never throws. After a broken connection the driver may have made a second object of a node: it ends that one only,
-   * and the first one would seek connections for ever, and keep the process.
-   */
+  /** Connects to the first contact point that answers, and finds the other nodes through it. */
+  async open(): Promise<void> {
+    await this.connect();
+    // When no node is left the driver would begin anew with the contact points, and make a second object of each node: the
+    // first ones would seek connections for ever, and the second ones too where the client is closed meanwhile. Without
+    // contact points it waits for the nodes that it knows; other addresses are found by the next session.
+    this.#contactPoints.length = 0;
+  }
+
+  /** Never throws. */
   async close(): Promise<void> {
     await this.shutdown().catch(() => undefined);
-    await this.#nodes.end().catch(() => undefined);
   }
 }
 
@@ -65,7 +62,7 @@ export async function connect(config: CassandraConfig, sink: string): Promise<Ca
     password: config.password,
     ssl: config.ssl,
   });
-  const options: DseClientOptions = {
+  const options = {
     contactPoints,
     applicationName: `afterwrite ${sink}`,
     protocolOptions: { port: config.port },
@@ -85,7 +82,7 @@ export async function connect(config: CassandraConfig, sink: string): Promise<Ca
   };
   const client = new CassandraClient(options, config.localDataCenter);
   try {
-    await client.connect();
+    await client.open();
   } catch (error) {
     await client.close();
     throw isMisconfigured(error) ? misconfigured(error) : error;
