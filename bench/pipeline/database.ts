@@ -22,6 +22,8 @@ export async function startDatabase(cleanup: Cleanup, servers: Servers): Promise
   const kind = await loadDatabaseKind('postgres');
   const address = await kind.start(cleanup, servers.folder);
   const pool = new pg.Pool({ connectionString: address, max: 2 });
+  // Its connections may still be closing when the server is stopped, and say so.
+  pool.on('error', () => undefined);
   cleanup.after(() => pool.end());
   return { kind, address, pool };
 }
