@@ -6,7 +6,7 @@ import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
 import type { FrozenMapping } from './position.ts';
 import type { StateStore } from './state/port.ts';
 
-/** Proven bounds of the master's time (capture/clock.ts). */
+/** Proven bounds of the master's time, and its evictions (capture/clock.ts). */
 export interface TimeBounds {
   /** From now on offsets are those of this stream; `floorMs` is a proven moment before it goes on, 0 for none. */
   follow(replid: string, floorMs: number): void;
@@ -14,6 +14,12 @@ export interface TimeBounds {
   notBefore(offset: number): number;
   /** A moment after which the command that ends at this offset did not run, ms; Infinity when none is proven. */
   notAfter(offset: number): number;
+  /** Whether the master evicts keys by its settings. */
+  readonly mayEvict: boolean;
+  /** Waits until as much as can be is known of the command that ends at this offset. */
+  reach(offset: number): Promise<void>;
+  /** Whether the DEL or UNLINK of this key, which begins and ends at these offsets, was an eviction. */
+  evicted(start: number, end: number, db: number, key: Buffer, hasExpiry: boolean): 'yes' | 'no' | 'maybe';
   /** Nobody will ask about commands before this offset any more. */
   passed(offset: number): void;
 }

@@ -66,6 +66,7 @@ class Follower {
     let commands = 0;
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
       this.#release(command.start);
+      if (this.#needsEvictions(command)) await this.#shard.clock.reach(command.end);
       const isLong = this.#isLong(command);
       const unresolved = isLong ? await this.#foldLong(command) : this.#fold(command);
       const left = unresolved === undefined || isLong ? unresolved : await this.#hold(unresolved, command);
@@ -126,6 +127,18 @@ class Follower {
     progress.offset = this.#decoder.offset;
     progress.db = this.#decoder.db;
     progress.inTransaction = this.#decoder.inTransaction;
+  }
+
+  /** Whether the command removes published rows, and the server may have sent it for an eviction. */
+  #needsEvictions({ name, mutations }: DecodedCommand): boolean {
+    const { clock, state, policiesOf } = this.#shard;
+    if ((name !== 'DEL' && name !== 'UNLINK') || !clock.mayEvict) return false;
+    return mutations.some(
+      (one) =>
+        one.kind === 'remove' &&
+        policiesOf(one.db, one.key) !== undefined &&
+        state.get(one.db, one.key)?.published != null,
+    );
   }
 
   #fold(command: DecodedCommand): Unresolved | undefined {
@@ -299,6 +312,10 @@ class CommandTime implements FoldTime {
 
   get notAfter(): number {
     return this.#shard.clock.notAfter(this.#end);
+  }
+
+  evicted(db: number, key: Buffer, hasExpiry: boolean): 'yes' | 'no' | 'maybe' {
+    return this.#shard.clock.evicted(this.#start, this.#end, db, key, hasExpiry);
   }
 }
 

@@ -20,3 +20,4 @@ export {
   type Role,
   type ServerVersion,
 } from './server.ts';
+export { Subscription } from './subscription.ts';

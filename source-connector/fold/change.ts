@@ -66,4 +66,6 @@ export interface FoldTime {
   readonly notBefore: number;
   /** ms since the epoch; Infinity when nothing is proven. */
   readonly notAfter: number;
+  /** Whether the removal of a key by this command was an eviction. */
+  evicted(db: number, key: Buffer, hasExpiry: boolean): 'yes' | 'no' | 'maybe';
 }

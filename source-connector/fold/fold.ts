@@ -72,7 +72,9 @@ export class Fold<Problem, View extends RowView<Problem>> {
       }
       case 'remove': {
         const entry = state.get(mutation.db, mutation.key);
-        if (entry?.current != null) this.#remove(mutation.db, mutation.key, entry, causeOf(entry, time));
+        if (entry?.current != null) {
+          this.#remove(mutation.db, mutation.key, entry, causeOf(mutation.db, mutation.key, entry, time));
+        }
         return undefined;
       }
       case 'expire': {
@@ -105,7 +107,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
       entry,
       fields,
       expireAt,
-      { command: 'SNAPSHOT', notBefore: provenTime, notAfter: Infinity },
+      { command: 'SNAPSHOT', notBefore: provenTime, notAfter: Infinity, evicted: () => 'no' },
       'r',
     );
   }
@@ -235,11 +237,15 @@ function holds(entry: Entry, hash: Buffer, expireAt: number): boolean {
   return entry.expireAt === expireAt && entry.current?.equals(hash) === true;
 }
 
-/** What a DEL or UNLINK of the stream means (rule 5): the master also sends one for a key that expired. */
-function causeOf(entry: Entry, time: FoldTime): RemovalCause {
-  if (entry.expireAt === 0 || (time.command !== 'DEL' && time.command !== 'UNLINK')) return 'deleted';
-  if (entry.expireAt <= time.notBefore) return 'expired';
-  return entry.expireAt > time.notAfter ? 'deleted' : 'ambiguous';
+/** What a DEL or UNLINK of the stream means (rule 5): the master sends the same for a key that expired or was evicted. */
+function causeOf(db: number, key: Buffer, { expireAt }: Entry, time: FoldTime): RemovalCause {
+  if (time.command !== 'DEL' && time.command !== 'UNLINK') return 'deleted';
+  const expires = expireAt !== 0;
+  if (expires && expireAt <= time.notBefore) return 'expired';
+  if (expires && expireAt <= time.notAfter) return 'ambiguous';
+  const evicted = time.evicted(db, key, expires);
+  if (evicted === 'maybe') return 'ambiguous';
+  return evicted === 'yes' ? 'evicted' : 'deleted';
 }
 
 /** Why a key is missing from a snapshot: one whose time ran out meanwhile may have expired or have been deleted. */

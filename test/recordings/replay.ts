@@ -16,6 +16,7 @@ import { startFakeMaster, type Chunking } from '../support/fake-master.ts';
 import { MemorySender } from '../support/memory-sender.ts';
 import { canonicalText, type RecordedSession, type RecordedState, type Recording } from '../support/recordings.ts';
 import { fieldsOf, PublishedModel, WholeHashView } from './published-model.ts';
+import { unprovenTime } from '../support/source/unproven-time.ts';
 
 /** All three prefixes, in all databases: then no value comes from a key that is not captured. */
 const PREFIXES = ['person:', 'car:', 'other:'].map((prefix) => Buffer.from(prefix));
@@ -84,7 +85,7 @@ class Replayer {
       captures,
       policiesOf: () => view,
       readKey: () => Promise.reject(new Error('no value comes from outside of what a recording holds')),
-      clock: { follow: () => undefined, notBefore: () => 0, notAfter: () => Infinity, passed: () => undefined },
+      clock: unprovenTime,
       clockFloor: { replid: '', ms: 0 },
       progress: { replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
       mappings: {},

@@ -19,6 +19,7 @@ import { MemorySender } from '../support/memory-sender.ts';
 import type { Scope } from '../support/scope.ts';
 import { isCode } from '../support/sender.ts';
 import { viewOf } from '../support/source/view.ts';
+import { unprovenTime } from '../support/source/unproven-time.ts';
 
 const TAKEN_AT = 1_700_000_000;
 const MARK = Buffer.alloc(40, 0x61);
@@ -109,7 +110,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     captures,
     policiesOf,
     readKey: () => Promise.reject(new Error('no key is read beside a snapshot')),
-    clock: { follow: () => undefined, notBefore: () => 0, notAfter: () => Infinity, passed: () => undefined },
+    clock: unprovenTime,
     clockFloor: { replid: '', ms: 0 },
     progress: { replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
     mappings: {},

@@ -62,7 +62,12 @@ class Notes implements FoldOutput<string, View> {
   }
 }
 
-const at = (command: string, notBefore = 0, notAfter = Infinity): FoldTime => ({ command, notBefore, notAfter });
+const at = (command: string, notBefore = 0, notAfter = Infinity, evicted: 'yes' | 'no' | 'maybe' = 'no'): FoldTime => ({
+  command,
+  notBefore,
+  notAfter,
+  evicted: () => evicted,
+});
 const key = (name: string): Buffer => Buffer.from(name);
 const hash = (v: string, more: [string, string][] = []): Buffer => packHash([['v', v], ...more]);
 
@@ -134,6 +139,27 @@ describe('Fold', () => {
     assert.deepEqual(
       notes.take().filter((line) => line.startsWith('d ')),
       ['d 0/p:1 a -> null by expired', 'd 0/p:1 a -> null by deleted', 'd 0/p:1 a -> null by ambiguous'],
+    );
+  });
+
+  it('rule 5: a DEL is an eviction, a delete, or ambiguous, as is proven, and an expiry before all of that', () => {
+    view.policies = { expired: 'delete', evicted: 'delete', ambiguous: 'delete' };
+    for (const [proven, expireAt, command] of [
+      ['yes', 0, 'DEL'],
+      ['no', 0, 'UNLINK'],
+      ['maybe', 0, 'DEL'],
+      ['yes', 3000, 'UNLINK'],
+      ['maybe', 1000, 'DEL'],
+      ['yes', 1500, 'DEL'],
+      ['yes', 0, 'SET'],
+    ] as const) {
+      set('p:1', 'a');
+      apply({ kind: 'expire', db: 0, key: key('p:1'), expireAt });
+      remove('p:1', at(command, 1000, 2000, proven));
+    }
+    assert.deepEqual(
+      notes.take().flatMap((line) => (line.startsWith('d ') ? [line.split(' by ')[1]] : [])),
+      ['evicted', 'deleted', 'ambiguous', 'evicted', 'expired', 'ambiguous', 'deleted'],
     );
   });
 
