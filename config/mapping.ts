@@ -45,6 +45,13 @@ export const mapping = z
       .enum(['dead-letter', 'null', 'stop'])
       .default('dead-letter')
       .describe('what happens to a hash with a value that its type does not allow'),
+    absentFields: z
+      .union([z.enum(['null', 'keep']), z.null()], { error: 'null or keep' })
+      .default('null')
+      .transform((policy) => policy ?? 'null')
+      .describe(
+        'what fields become that a hash lacks when it is back after its row was kept: null, or what the row has',
+      ),
     removals: removalOverrides.default({}).describe("what differs from the source's removals"),
   })
   .describe('which hashes become rows of one table');

@@ -27,6 +27,7 @@ export { EnvelopeEncoder, type FieldProblem, KeyEncoder, RowEncoder } from './en
 export { CAUSE_HEADER, CONNECTOR, type EventFacts, type EventSource, type Operation, VERSION_HEADER } from './event.ts';
 export { KeyPattern, keyPatternProblem, type KeyType } from './key-pattern.ts';
 export {
+  type AbsentFieldsPolicy,
   type BadValuePolicy,
   type Column,
   compileMapping,

@@ -29,6 +29,9 @@ export type RemovalPolicies = Readonly<Record<RemovalCause, RemovalPolicy>>;
 /** What happens to a hash with a value that its column's type does not allow. */
 export type BadValuePolicy = 'dead-letter' | 'null' | 'stop';
 
+/** What becomes of the columns of a kept row whose fields the hash lacks when it is back. */
+export type AbsentFieldsPolicy = 'null' | 'keep';
+
 /** What a mapping is made of: a mapping of the configuration, with all defaults filled in, fits. */
 export interface MappingInput {
   readonly key: string;
@@ -42,6 +45,7 @@ export interface MappingInput {
   readonly expiryColumn?: string | undefined;
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
+  readonly absentFields: AbsentFieldsPolicy;
   readonly removals: RemovalPolicies;
 }
 
@@ -61,12 +65,13 @@ export interface Mapping {
   /** Whether events carry the row before the change. */
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
+  readonly absentFields: AbsentFieldsPolicy;
   readonly removals: RemovalPolicies;
 }
 
 /** @throws MAPPING_INVALID when the key pattern is wrong or two columns have one name. */
 export function compileMapping(name: string, input: MappingInput): Mapping {
-  const { topic, table, database, expiryColumn, before, onBadValue, removals } = input;
+  const { topic, table, database, expiryColumn, before, onBadValue, absentFields, removals } = input;
   const key = new KeyPattern(input.key, input.keyTypes);
   const fields: MappedField[] = Object.entries(input.fields).map(([field, { column, type }]) => ({
     field: Buffer.from(field),
@@ -80,5 +85,18 @@ export function compileMapping(name: string, input: MappingInput): Mapping {
     throw new AfterwriteError('MAPPING_INVALID', `Two columns are called ${twice}`, { where: { mapping: name } });
   }
   const keyColumns = key.columns;
-  return { name, topic, table, database, key, keyColumns, fields, expiryColumn, before, onBadValue, removals };
+  return {
+    name,
+    topic,
+    table,
+    database,
+    key,
+    keyColumns,
+    fields,
+    expiryColumn,
+    before,
+    onBadValue,
+    absentFields,
+    removals,
+  };
 }

@@ -99,6 +99,7 @@ function fingerprintOf(mapping: Mapping): string {
     keyColumns: mapping.keyColumns,
     fields: mapping.fields.map(({ field, column, type }) => [field?.toString('base64') ?? null, column, type]),
     onBadValue: mapping.onBadValue,
+    ...(mapping.absentFields === 'keep' ? { absentFields: 'keep' } : {}),
   };
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }

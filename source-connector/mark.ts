@@ -3,35 +3,103 @@ import type { RemovalCause } from './fold/change.ts';
 
 /**
  * Marks: what the topics cannot say about a key. In the state they are bytes:
- *   'k' cause    the row is kept although its hash went away for this cause
- *   'r' digest   the hash was rejected (dead-lettered); the digest names the rejected content
+ *   'k' text fields                the row is kept although its hash went away for this cause
+ *   'i' text fields                the hash is back after that, without these fields, whose columns keep their values
+ *   'r' text fields, 'R' …         the hash was rejected (dead-lettered); the text is a digest that names the rejected
+ *                                  content. The fields are those of the row that was published before; 'R' says that
+ *                                  those that the hash lacks keep their values once it is a row again
+ *   text := length bytes (u8)      fields := a packed hash of mapped fields, empty unless the mapping keeps absent fields
  * In the marks topic they are JSON under the key `<db>:<Redis key>`, one partition a shard; a tombstone takes one away.
  */
 const KEPT = 0x6b;
+const INHERITING = 0x69;
 const REJECTED = 0x72;
+const REJECTED_INHERITING = 0x52;
 
-export function keptMark(cause: RemovalCause): Buffer {
-  return Buffer.from(`k${cause}`, 'latin1');
+const NO_FIELDS: Buffer = Buffer.alloc(0);
+
+export function keptMark(cause: RemovalCause, fields = NO_FIELDS): Buffer {
+  return markOf(KEPT, Buffer.from(cause, 'latin1'), fields);
 }
 
-export function rejectedMark(digest: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([REJECTED]), digest]);
+/** The hash is back, but these fields of the row that was kept are not. */
+export function inheritingMark(fields: Buffer): Buffer {
+  return markOf(INHERITING, NO_FIELDS, fields);
 }
 
-/** Key and value of a mark's record. */
+/** @param fields of the row that was published last, and whether a row of this hash keeps those that the hash lacks */
+export function rejectedMark(digest: Buffer, fields = NO_FIELDS, inherits = false): Buffer {
+  return markOf(inherits ? REJECTED_INHERITING : REJECTED, digest, fields);
+}
+
+function markOf(kind: number, text: Buffer, fields: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([kind, text.length]), text, fields]);
+}
+
+function textOf(mark: Buffer): Buffer {
+  return mark.subarray(2, 2 + mark.readUInt8(1));
+}
+
+/** The fields that a mark remembers, packed; empty where it remembers none. Views. */
+export function fieldsOf(mark: Buffer | null): Buffer {
+  return mark === null ? NO_FIELDS : mark.subarray(2 + mark.readUInt8(1));
+}
+
+/** The fields whose columns keep their values while the hash lacks them; empty for none. */
+export function inheritedFields(mark: Buffer | null): Buffer {
+  return mark === null || mark[0] === REJECTED ? NO_FIELDS : fieldsOf(mark);
+}
+
+export function isRejected(mark: Buffer | null): boolean {
+  return mark?.[0] === REJECTED || mark?.[0] === REJECTED_INHERITING;
+}
+
+export function isInheriting(mark: Buffer | null): boolean {
+  return mark?.[0] === INHERITING;
+}
+
+/** Whether the mark says that this very content was rejected. */
+export function rejects(mark: Buffer | null, digest: Buffer): boolean {
+  return mark !== null && isRejected(mark) && textOf(mark).equals(digest);
+}
+
+/**
+ * Key and value of a mark's record.
+ * @param limit bytes of the largest value; a longer one is told without the fields, so that only a rebuilt state lacks them
+ */
 export function markRecord(
   mapping: string,
   db: number,
   key: Buffer,
   mark: Buffer | null,
+  limit = Infinity,
 ): [key: Buffer, value: Buffer | null] {
   const recordKey = Buffer.concat([Buffer.from(`${db}:`), key]);
   if (mark === null) return [recordKey, null];
-  const says = mark[0] === KEPT ? { kept: mark.toString('latin1', 1) } : { rejected: mark.toString('hex', 1) };
-  return [recordKey, Buffer.from(JSON.stringify({ v: 1, mapping, ...says }))];
+  const facts = { v: 1, mapping, ...saidBy(mark) };
+  const fields = fieldsOf(mark);
+  if (fields.length > 0) {
+    const value = Buffer.from(JSON.stringify({ ...facts, fields: fields.toString('base64') }));
+    if (value.length <= limit) return [recordKey, value];
+  }
+  return [recordKey, Buffer.from(JSON.stringify(facts))];
 }
 
-const recordValue = z.object({ v: z.literal(1), kept: z.string().optional(), rejected: z.hex().optional() });
+function saidBy(mark: Buffer): z.input<typeof said> {
+  if (mark[0] === KEPT) return { kept: textOf(mark).toString('latin1') };
+  if (mark[0] === INHERITING) return { inherits: true };
+  return {
+    rejected: textOf(mark).toString('hex'),
+    ...(mark[0] === REJECTED_INHERITING ? { inherits: true } : {}),
+  };
+}
+
+const said = z.object({
+  kept: z.string().optional(),
+  rejected: z.hex().optional(),
+  inherits: z.boolean().optional(),
+});
+const recordValue = said.extend({ v: z.literal(1), fields: z.base64().optional() });
 
 /** What a mark's record says: `mark` null is a mark that was taken away. @throws what JSON and zod say of other bytes */
 export function readMarkRecord(
@@ -41,7 +109,10 @@ export function readMarkRecord(
   const colon = key.indexOf(':');
   const place = { db: Number(key.toString('latin1', 0, colon)), key: key.subarray(colon + 1) };
   if (value === null) return { ...place, kept: false, mark: null };
-  const { kept, rejected } = recordValue.parse(JSON.parse(value.toString('utf8')));
-  if (kept !== undefined) return { ...place, kept: true, mark: Buffer.from(`k${kept}`, 'latin1') };
-  return { ...place, kept: false, mark: rejectedMark(Buffer.from(rejected ?? '', 'hex')) };
+  const { kept, rejected, inherits = false, fields } = recordValue.parse(JSON.parse(value.toString('utf8')));
+  const packed = fields === undefined ? NO_FIELDS : Buffer.from(fields, 'base64');
+  if (kept !== undefined) return { ...place, kept: true, mark: markOf(KEPT, Buffer.from(kept, 'latin1'), packed) };
+  const digest = Buffer.from(rejected ?? '', 'hex');
+  if (rejected === undefined && inherits) return { ...place, kept: false, mark: inheritingMark(packed) };
+  return { ...place, kept: false, mark: rejectedMark(digest, packed, inherits) };
 }

@@ -23,6 +23,10 @@ export interface RowView<Problem> {
   readonly name: string;
   /** Whether the row tells when the key expires, so that another expiry may be another row. */
   readonly readsExpiry: boolean;
+  /** Whether a row that was kept without its hash keeps the values of fields that the hash lacks when it is back. */
+  readonly keepsAbsent: boolean;
+  /** The fields of a packed hash that become columns, packed, as a copy. */
+  mappedFields(hash: Buffer): Buffer;
   /** @param expireAt ms since the epoch; 0 without expiry */
   read(key: Buffer, hash: Buffer, expireAt: number): RowReading<Problem>;
   policy(cause: RemovalCause): RemovalPolicy;

@@ -4,8 +4,10 @@ import type { Mutation } from '../decode/mutation.ts';
 import type { Entry, StateStore } from '../state/port.ts';
 import type { FoldOutput, FoldTime, RemovalCause, RowView, Unresolved } from './change.ts';
 import { HashEditor } from './hash-editor.ts';
-import { keptMark, rejectedMark } from '../mark.ts';
+import { inheritedFields, inheritingMark, keptMark, rejectedMark, rejects } from '../mark.ts';
+import { AbsentFields } from './absent-fields.ts';
 
+const NOTHING: Buffer = Buffer.alloc(0);
 const ABSENT: Entry = { current: null, expireAt: 0, published: null, mark: null };
 
 export interface FoldOptions<Problem, View extends RowView<Problem>> {
@@ -24,6 +26,7 @@ export interface FoldOptions<Problem, View extends RowView<Problem>> {
 export class Fold<Problem, View extends RowView<Problem>> {
   readonly #options: FoldOptions<Problem, View>;
   readonly #editor = new HashEditor();
+  readonly #absent = new AbsentFields();
 
   constructor(options: FoldOptions<Problem, View>) {
     this.#options = options;
@@ -174,20 +177,23 @@ export class Fold<Problem, View extends RowView<Problem>> {
       }
       return;
     }
-    const reading = view.read(key, hash, expireAt);
+    const inherited = view.keepsAbsent ? inheritedFields(entry.mark) : NOTHING;
+    const reading = view.read(key, this.#absent.filled(inherited, hash), expireAt);
     if (reading.kind === 'rejected') {
-      const mark = rejectedMark(reading.digest);
-      if (entry.mark?.equals(mark) !== true) {
-        output.rejected(view, db, key, hash, reading.problem);
-        output.marked(view, db, key, mark);
-      }
+      if (!rejects(entry.mark, reading.digest)) output.rejected(view, db, key, hash, reading.problem);
+      const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+      const mark = rejectedMark(reading.digest, known, inherited.length > 0);
+      if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
       state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
       return;
     }
     const { row } = reading;
     const { published } = entry;
+    const missing = this.#absent.missing(inherited, hash);
+    const mark = missing.length === 0 ? null : inheritingMark(missing);
+    const isMarked = mark === null ? entry.mark === null : entry.mark?.equals(mark) === true;
     if (published !== null && equalBytes(row, 0, row.length, published, 0, published.length)) {
-      if (entry.mark === null && holds(entry, hash, expireAt)) return;
+      if (isMarked && holds(entry, hash, expireAt)) return;
     } else {
       output.change({
         view,
@@ -199,8 +205,8 @@ export class Fold<Problem, View extends RowView<Problem>> {
         command: time.command,
       });
     }
-    if (entry.mark !== null) output.marked(view, db, key, null);
-    state.put(db, key, { current: hash, expireAt, published: row, mark: null });
+    if (!isMarked) output.marked(view, db, key, mark);
+    state.put(db, key, { current: hash, expireAt, published: row, mark });
   }
 
   /** The hash is gone: delete or keep its row, by the policy of the cause. */
@@ -221,7 +227,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
     const policy = view.policy(cause);
     output.removed(view, { cause, policy });
     if (policy === 'keep') {
-      const mark = keptMark(cause);
+      const mark = keptMark(cause, view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING);
       output.marked(view, db, key, mark);
       state.put(db, key, { current: null, expireAt: 0, published, mark });
       return;

@@ -10,7 +10,7 @@ import {
 } from '../../schemas/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { beginsWith, equalBytes } from '../bytes.ts';
-import { PackedCursor } from '../packed-hash.ts';
+import { PackedCursor, PackedWriter } from '../packed-hash.ts';
 import type { RemovalCause, RemovalPolicy, RowReading, RowView } from '../fold/change.ts';
 
 /** Why a hash cannot be a row. */
@@ -43,6 +43,7 @@ export class MappingView implements RowView<RowProblem> {
   readonly mapping: Mapping;
   readonly partitions: number;
   readonly readsExpiry: boolean;
+  readonly keepsAbsent: boolean;
   readonly #options: MappingViewOptions;
   readonly #cursor = new PackedCursor();
   readonly #values: (Buffer | null)[];
@@ -57,6 +58,7 @@ export class MappingView implements RowView<RowProblem> {
     this.name = options.mapping.name;
     this.partitions = options.partitions;
     this.readsExpiry = options.mapping.expiryColumn !== undefined;
+    this.keepsAbsent = options.mapping.absentFields === 'keep';
     this.#values = options.mapping.fields.map(() => null);
     const header = Buffer.alloc(ROW_HEADER);
     header.writeUInt32BE(options.valueSchemaId);
@@ -108,6 +110,16 @@ export class MappingView implements RowView<RowProblem> {
 
   policy(cause: RemovalCause): RemovalPolicy {
     return this.mapping.removals[cause];
+  }
+
+  mappedFields(hash: Buffer): Buffer {
+    this.#pick(hash);
+    const writer = new PackedWriter(256);
+    for (const [index, { field }] of this.mapping.fields.entries()) {
+      const value = this.#values[index] ?? null;
+      if (field !== null && value !== null) writer.add(field, 0, field.length, value, 0, value.length);
+    }
+    return Buffer.from(writer.view());
   }
 
   /** Takes the mapped fields' values, as views, out of a packed hash. */

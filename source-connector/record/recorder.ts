@@ -138,7 +138,8 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
     const { topics, shard, batch, maxRecordBytes } = this.#options;
     // No record can name such a key. It never had a row, so all that is lost is that a rebuilt state tells of it again.
     if (key.length + RECORD_OVERHEAD > maxRecordBytes) return;
-    batch().append(topics.marks, shard, ...markRecord(view.name, db, key, mark));
+    const limit = maxRecordBytes - key.length - RECORD_OVERHEAD;
+    batch().append(topics.marks, shard, ...markRecord(view.name, db, key, mark, limit));
   }
 
   removed(view: MappingView, removal: Removal): void {

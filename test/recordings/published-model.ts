@@ -8,6 +8,11 @@ import { canonicalText } from '../support/recordings.ts';
 export class WholeHashView implements RowView<never> {
   readonly name = 'whole hash';
   readonly readsExpiry = false;
+  readonly keepsAbsent = false;
+
+  mappedFields(hash: Buffer): Buffer {
+    return hash;
+  }
 
   read(_key: Buffer, hash: Buffer): RowReading<never> {
     return { kind: 'row', row: Buffer.from(JSON.stringify([...fieldsOf(hash)].sort(([a], [b]) => (a < b ? -1 : 1)))) };

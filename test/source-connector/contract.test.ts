@@ -69,6 +69,7 @@ test('whatever decides which rows there are leads to a full resync when it chang
     { fields: { text: { column: 'a_text', type: 'int' } } },
     { topic: 'other' },
     { onBadValue: 'null' },
+    { absentFields: 'keep' },
   ];
   for (const change of changed) {
     const contract = await contractOf({ fields: stringFields, ...change });

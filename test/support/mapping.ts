@@ -18,6 +18,7 @@ export function sampleMapping(changes: Partial<MappingInput> = {}, name = 'sampl
     },
     before: false,
     onBadValue: 'dead-letter',
+    absentFields: 'null',
     removals: {
       deleted: 'delete',
       expired: 'keep',

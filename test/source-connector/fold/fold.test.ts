@@ -24,12 +24,17 @@ type StreamMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
 class View implements RowView<string> {
   readonly name = 'people';
   readsExpiry = false;
+  keepsAbsent = false;
   policies: Partial<Record<RemovalCause, RemovalPolicy>> = {};
 
   read(_key: Buffer, hash: Buffer, expireAt: number): RowReading<string> {
     const value = new Map(unpackHash(hash).map(([n, v]) => [n.toString(), v.toString()])).get('v') ?? 'null';
     if (value.startsWith('bad')) return { kind: 'rejected', digest: Buffer.from(value), problem: value };
     return { kind: 'row', row: Buffer.from(this.readsExpiry ? `${value} until ${expireAt}` : value) };
+  }
+
+  mappedFields(hash: Buffer): Buffer {
+    return packHash(unpackHash(hash).filter(([n]) => n.toString() === 'v'));
   }
 
   policy(cause: RemovalCause): RemovalPolicy {
@@ -50,7 +55,9 @@ class Notes implements FoldOutput<string, View> {
   }
 
   marked(_view: View, db: number, key: Buffer, mark: Buffer | null): void {
-    this.lines.push(`mark ${db}/${key.toString()} ${mark === null ? 'gone' : mark.toString('latin1')}`);
+    this.lines.push(
+      `mark ${db}/${key.toString()} ${mark === null ? 'gone' : `${mark.toString('latin1', 0, 1)}${mark.toString('latin1', 2)}`}`,
+    );
   }
 
   removed(): void {
