@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { randomChunks, wholeChunks } from '../support/fake-master.ts';
 import { Random, seedOfTest } from '../support/random.ts';
 import { recordedSessions, recordingFolders, type RecordedSession } from '../support/recordings.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 
-/** The ways in which every session is replayed: chunking and the size of batches must never matter. */
+/** The ways in which every session is replayed: chunking, the size of batches and crashes must never matter. */
 export function waysOf(seed: number): readonly (ReplayOptions & { readonly name: string })[] {
   return [
     { name: 'whole', chunking: wholeChunks, batchRecords: 10_000 },
@@ -14,12 +14,18 @@ export function waysOf(seed: number): readonly (ReplayOptions & { readonly name:
       chunking: randomChunks(new Random(seed + 1), 20_000),
       batchRecords: 3,
     },
+    {
+      name: 'cut at random bytes, crashing at random commands',
+      chunking: randomChunks(new Random(seed + 2), 20_000),
+      batchRecords: 20,
+      crashes: new Random(seed + 3),
+    },
   ];
 }
 
 /**
- * `npm run recordings -- FOLDER…`: replays every recording in these folders (of recordings, or of such folders), and
- * ends with `N passed, N failed`.
+ * `npm run recordings -- FOLDER…`: replays every recording in these folders (of recordings, or of such folders), in one
+ * piece, cut at random bytes, and with crashes at random commands, and ends with `N passed, N failed`.
  * @returns the exit code
  */
 export async function replayRecordings(folders: readonly string[]): Promise<number> {
@@ -50,7 +56,8 @@ export async function replayRecordings(folders: readonly string[]): Promise<numb
   return failed === 0 ? 0 : 1;
 }
 
+/** Files beside the folders, as a shell's `*` names them too, are passed over. */
 function sessionsIn(folder: string): readonly RecordedSession[] {
-  if (!existsSync(folder)) return [];
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
   return [folder, ...recordingFolders(folder)].flatMap(recordedSessions);
 }

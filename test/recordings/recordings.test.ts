@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fixtures, skipWithout } from '../support/fixtures.ts';
 import { seedOfTest } from '../support/random.ts';
-import { recordedSessions } from '../support/recordings.ts';
+import { recordedSessions, recordingFolders } from '../support/recordings.ts';
 import { waysOf } from './main.ts';
 import { replay } from './replay.ts';
 
-describe('recordings of a Redis 7.0 master', { skip: skipWithout('recordings') }, () => {
+describe('recordings of masters', { skip: skipWithout('recordings') }, () => {
   const folder = fixtures('recordings');
-  const sessions = folder === undefined ? [] : recordedSessions(join(folder, '7.0.15'));
+  const sessions = folder === undefined ? [] : recordingFolders(folder).flatMap(recordedSessions);
   const seed = seedOfTest();
 
   it('are there', (t) => {

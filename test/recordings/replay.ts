@@ -3,20 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSession } from '../../source-connector/capture/link.ts';
 import type { ResumePoint } from '../../source-connector/capture/session.ts';
-import { Committer } from '../../source-connector/committer.ts';
 import { RdbDecoder } from '../../source-connector/decode/rdb.ts';
-import { CommandDecoder } from '../../source-connector/decode/stream.ts';
-import { Fold } from '../../source-connector/fold/fold.ts';
-import type { Shard } from '../../source-connector/shard.ts';
 import { readSnapshot } from '../../source-connector/snapshot.ts';
-import { openState } from '../../source-connector/state/open.ts';
-import type { StateStore } from '../../source-connector/state/port.ts';
 import { followStream } from '../../source-connector/stream.ts';
 import { startFakeMaster, type Chunking } from '../support/fake-master.ts';
-import { MemorySender } from '../support/memory-sender.ts';
+import type { Random } from '../support/random.ts';
 import { canonicalText, type RecordedSession, type RecordedState, type Recording } from '../support/recordings.ts';
-import { fieldsOf, PublishedModel, WholeHashView } from './published-model.ts';
-import { unprovenTime } from '../support/source/unproven-time.ts';
+import { Life } from '../support/source/life.ts';
+import { Crash, fieldsOf, PublishedModel } from '../support/source/published-model.ts';
 
 /** All three prefixes, in all databases: then no value comes from a key that is not captured. */
 const PREFIXES = ['person:', 'car:', 'other:'].map((prefix) => Buffer.from(prefix));
@@ -37,7 +31,12 @@ export interface ReplayOptions {
   readonly chunking: Chunking;
   /** Records of a batch: small ones cut often. */
   readonly batchRecords: number;
+  /** Where the process crashes; nowhere without. */
+  readonly crashes?: Random;
 }
+
+/** Crashes in one link. */
+const CRASHES = 4;
 
 /**
  * Replays a recorded session through a fake master and the real link, decoders, fold, state and batches.
@@ -46,67 +45,87 @@ export interface ReplayOptions {
 export async function replay(session: RecordedSession, options: ReplayOptions): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'afterwrite-replay-'));
   const master = await startFakeMaster(session.links, options.chunking);
-  const { store } = await openState(folder, null);
+  const replayer = await Replayer.begin(folder, options);
   try {
-    const replayer = new Replayer(store, options.batchRecords);
-    for (const recording of session.links) await replayer.follow(recording, master.port);
+    for (const [link, recording] of session.links.entries()) {
+      master.serve(link);
+      await replayer.follow(recording, link, master.port);
+    }
     return [...replayer.problems, ...master.problems];
   } finally {
-    await store.close();
+    await replayer.close();
     await master.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 class Replayer {
-  readonly #state: StateStore;
-  readonly #model = new PublishedModel();
-  readonly #shard: Omit<Shard, 'stopping' | 'told'>;
+  readonly #folder: string;
+  readonly #options: ReplayOptions;
+  readonly #model: PublishedModel;
   readonly #problems: string[] = [];
-  readonly #history = this.#model.replay();
+  #life: Life;
   #begun = false;
 
-  constructor(state: StateStore, batchRecords: number) {
-    this.#state = state;
-    const view = new WholeHashView();
-    const committer = new Committer(
-      new MemorySender(),
-      state,
-      { records: batchRecords, bytes: 64 * 1024 * 1024, linger: 1 },
-      performance.now(),
-      () => undefined,
-    );
-    this.#model.batch = () => committer.batch;
-    this.#shard = {
-      state,
-      recorder: this.#model,
-      fold: new Fold({ state, captures, viewOf: () => view, output: this.#model }),
-      committer,
-      captures,
-      policiesOf: () => view,
-      readKey: () => Promise.reject(new Error('no value comes from outside of what a recording holds')),
-      clock: unprovenTime,
-      clockFloor: { replid: '', ms: 0 },
-      progress: { replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
-      mappings: {},
-      breaker: { rows: Infinity, percent: 100, confirmed: Infinity },
-      unitLimit: 100_000,
-    };
+  private constructor(folder: string, options: ReplayOptions, model: PublishedModel, life: Life) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#model = model;
+    this.#life = life;
+  }
+
+  static async begin(folder: string, options: ReplayOptions): Promise<Replayer> {
+    const model = new PublishedModel();
+    const life = await Life.begin({ folder, model, captures, batchRecords: options.batchRecords });
+    return new Replayer(folder, options, model, life);
   }
 
   get problems(): string[] {
     return [...this.#problems, ...this.#model.problems];
   }
 
+  async close(): Promise<void> {
+    await this.#life.close();
+  }
+
   /** Follows one link to its last whole command, and compares snapshot, histories and final state. */
-  async follow(recording: Recording, port: number): Promise<void> {
-    const { progress } = this.#shard;
-    const end = recording.endOffset - recording.partialCommandBytes;
+  async follow(recording: Recording, link: number, port: number): Promise<void> {
+    this.#model.link = link;
+    const { crashes } = this.#options;
+    for (let left = crashes === undefined ? 0 : CRASHES; ; left--) {
+      const steps = recording.commands + (recording.snapshot?.get(0)?.size ?? 0);
+      this.#model.crashAfter = left <= 0 || crashes === undefined ? Infinity : crashes.below(steps);
+      try {
+        await this.#followOnce(recording, port);
+        break;
+      } catch (error) {
+        if (!(error instanceof Crash) || crashes === undefined) throw error;
+        await this.#crash(crashes.chance(0.5));
+      }
+    }
+    this.#model.crashAfter = Infinity;
+    this.#compareHistory(recording, link);
+    this.#compareState(`${recording.name}: final`, recording.final, recording.expiredInRdb);
+  }
+
+  async #crash(commitUnderwayCounts: boolean): Promise<void> {
+    const last = this.#life;
+    const position = await last.crash(commitUnderwayCounts);
+    this.#model.forget((batch) => last.wasCommitted(batch));
+    const { batchRecords } = this.#options;
+    this.#life = await Life.begin({ folder: this.#folder, model: this.#model, captures, batchRecords }, position);
+    this.#begun = this.#life.goesOn;
+  }
+
+  async #followOnce(recording: Recording, port: number): Promise<void> {
     const stop = new AbortController();
-    const stopAtEnd = (): void => {
-      if (progress.offset >= end) stop.abort();
-    };
-    const shard: Shard = { ...this.#shard, stopping: stop.signal, told: { ...SILENT, commands: stopAtEnd } };
+    const { progress } = this.#life.shard;
+    const end = recording.endOffset - recording.partialCommandBytes;
+    const shard = this.#life.with(stop.signal, {
+      commands: () => {
+        if (progress.offset >= end) stop.abort();
+      },
+    });
     const resume: ResumePoint | null = this.#begun ? { replid: progress.replid, offset: progress.offset } : null;
     this.#begun = true;
     const deadline = setTimeout(() => {
@@ -128,27 +147,25 @@ class Replayer {
         this.#compareState(`${recording.name}: snapshot`, recording.snapshot, recording.expiredInRdb);
       }
       progress.replid = this.#model.replid = session.answer.replid;
-      const { offset, db, inTransaction } = progress;
-      const decoder = new CommandDecoder({ captures, ignoreCommands: new Set(), offset, db, inTransaction });
+      const decoder = this.#life.decoder();
       decoder.push(rest);
-      if (offset < end) await followStream(shard, session, decoder);
+      if (progress.offset < end) await followStream(shard, session, decoder);
       if (progress.offset !== end)
         this.#problems.push(`${recording.name}: ended at offset ${progress.offset}, not at ${end}`);
     } finally {
       clearTimeout(deadline);
       session.close();
     }
-    this.#compareHistory(recording);
-    this.#compareState(`${recording.name}: final`, recording.final, recording.expiredInRdb);
   }
 
   /** The state that the source keeps, against what the server showed. Expired keys may still be held. */
   #compareState(what: string, expected: RecordedState | undefined, expired: RecordedState | undefined): void {
     if (expected === undefined) return;
     const held = new Map<string, string>();
-    for (const db of this.#state.databases()) {
-      for (const key of this.#state.keys(db)) {
-        const entry = this.#state.get(db, key);
+    const { state } = this.#life.shard;
+    for (const db of state.databases()) {
+      for (const key of state.keys(db)) {
+        const entry = state.get(db, key);
         if (entry?.current == null) continue;
         held.set(`${db}/${canonicalText(key)}`, `${String(entry.expireAt)} ${asText(fieldsOf(entry.current))}`);
       }
@@ -165,9 +182,10 @@ class Replayer {
   }
 
   /** What was published after each command, against what the server showed then. */
-  #compareHistory(recording: Recording): void {
+  #compareHistory(recording: Recording, link: number): void {
+    const history = this.#model.replay(link);
     for (const { offset, command, clock, changes } of recording.history) {
-      const rows = this.#history.upTo(offset);
+      const rows = history.upTo(offset);
       for (const { db, key, value } of changes) {
         if (!isCaptured(key)) continue;
         const ours = rows.get(`${db}/${key}`) ?? null;
@@ -181,14 +199,6 @@ class Replayer {
     }
   }
 }
-
-const SILENT = {
-  commands: () => undefined,
-  flushed: () => undefined,
-  keyRead: () => undefined,
-  snapshotProgress: () => undefined,
-  snapshotRead: () => undefined,
-};
 
 function* hashesOf(state: RecordedState): Generator<[where: string, text: string]> {
   for (const [db, keys] of state) {

@@ -22,6 +22,11 @@ export interface FakeMaster {
   readonly commands: readonly (readonly string[])[];
   /** What a replica did wrong: an ACK of bytes that were not sent, a PSYNC for another offset than recorded. */
   readonly problems: readonly string[];
+  /**
+   * From now on each PSYNC gets this link: from its beginning, or, as from a real backlog, from wherever a replica that
+   * had it asks to go on.
+   */
+  serve(link: number): void;
   close(): Promise<void>;
 }
 
@@ -40,6 +45,8 @@ export async function startFakeMaster(
   const problems: string[] = [];
   const sockets = new Set<Socket>();
   let served = 0;
+  let only: number | undefined;
+  let full = -1;
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -48,9 +55,12 @@ export async function startFakeMaster(
       problems,
       commands,
       take: () => {
-        const link = served++;
+        const link = only ?? served++;
         const recording = links[link];
-        return recording === undefined ? undefined : { recording, hangUp: hangUp(link) };
+        if (recording === undefined) return undefined;
+        const wasGiven = full === link;
+        if (recording.rdb !== undefined) full = link;
+        return { recording, before: links[link - 1], resumable: only !== undefined && wasGiven, hangUp: hangUp(link) };
       },
     });
   });
@@ -62,6 +72,9 @@ export async function startFakeMaster(
     port: address.port,
     commands,
     problems,
+    serve: (link) => {
+      only = link;
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -75,16 +88,24 @@ interface Serving {
   readonly commands: string[][];
   readonly problems: string[];
   /** The recording for the next PSYNC. */
-  take(): { readonly recording: Recording; readonly hangUp: boolean } | undefined;
+  take(): Taken | undefined;
+}
+
+interface Taken {
+  readonly recording: Recording;
+  /** The link of the same replica before it. */
+  readonly before: Recording | undefined;
+  /** Whether its full resync was given before, so that its stream can be asked for alone. */
+  readonly resumable: boolean;
+  readonly hangUp: boolean;
 }
 
 class ReplicaLink {
   readonly #socket: Socket;
   readonly #serving: Serving;
   readonly #parser = new RespParser(0);
-  #recording: Recording | undefined;
-  #sentStreamBytes = 0;
-  #skipped = 0;
+  /** Replication offset behind what was sent of the stream. */
+  #sent = 0;
   #acknowledged: () => void = () => undefined;
   readonly #firstAck = new Promise<void>((resolve) => {
     this.#acknowledged = resolve;
@@ -120,8 +141,7 @@ class ReplicaLink {
   }
 
   #acknowledge(offset: number): void {
-    const sent = (this.#recording?.startOffset ?? 0) + this.#skipped + this.#sentStreamBytes;
-    if (!(offset <= sent)) this.#serving.problems.push(`ACK ${offset}, but only ${sent} was sent`);
+    if (!(offset <= this.#sent)) this.#serving.problems.push(`ACK ${offset}, but only ${this.#sent} was sent`);
     this.#acknowledged();
   }
 
@@ -131,25 +151,40 @@ class ReplicaLink {
       this.#socket.write('-NOMASTERLINK there are no more recordings\r\n');
       return;
     }
-    const { recording, hangUp } = taken;
-    this.#recording = recording;
-    this.#skipped = this.#skippedBy(recording, replid, from);
-    await this.#send(recording.bytes.subarray(0, recording.streamAt), 0);
-    if (recording.rdb?.framing === 'eof') await this.#firstAck;
-    await this.#send(recording.bytes.subarray(recording.streamAt + this.#skipped), 1);
+    const { recording, resumable, hangUp } = taken;
+    const { bytes, streamAt, startOffset, endOffset } = recording;
+    const asked = Number(from) - 1;
+    if (resumable && replid === recording.replid && asked >= startOffset && asked <= endOffset) {
+      this.#sent = asked;
+      await this.#send(Buffer.from('+CONTINUE\r\n'), 0);
+      await this.#send(bytes.subarray(streamAt + asked - startOffset), 1);
+    } else {
+      const stream = this.#streamFrom(taken, replid, asked);
+      this.#sent = startOffset + (bytes.length - streamAt) - stream.length;
+      await this.#send(bytes.subarray(0, streamAt), 0);
+      if (recording.rdb?.framing === 'eof') await this.#firstAck;
+      await this.#send(stream, 1);
+    }
     if (hangUp) this.#socket.end();
   }
 
   /**
    * The second link of a pair begins where the first one's last whole transaction ended. A replica may ask for what
-   * comes later, as it may of a real backlog: so many bytes of the stream are not sent.
+   * comes later, or for the end of the first one, as it may of a real backlog.
    */
-  #skippedBy({ name, reply, replid, resumeOffset, endOffset }: Recording, askedReplid: string, from: string): number {
-    if (resumeOffset === undefined || !reply.startsWith('+CONTINUE')) return 0;
-    const skipped = Number(from) - 1 - resumeOffset;
-    if (skipped >= 0 && resumeOffset + skipped <= endOffset && askedReplid.length === replid.length) return skipped;
-    this.#serving.problems.push(`${name}: PSYNC ${askedReplid} ${from}, but ${resumeOffset + 1} was recorded`);
-    return 0;
+  #streamFrom({ recording, before }: Taken, askedReplid: string, asked: number): Buffer {
+    const { name, reply, replid, resumeOffset, startOffset, endOffset } = recording;
+    const stream = recording.bytes.subarray(recording.streamAt);
+    if (resumeOffset === undefined || !reply.startsWith('+CONTINUE') || asked === resumeOffset) return stream;
+    if (askedReplid.length === replid.length) {
+      if (asked > resumeOffset && asked <= endOffset) return stream.subarray(asked - resumeOffset);
+      if (before !== undefined && asked >= before.startOffset && asked < startOffset) {
+        const first = before.streamAt + asked - before.startOffset;
+        return Buffer.concat([before.bytes.subarray(first, first + startOffset - asked), stream]);
+      }
+    }
+    this.#serving.problems.push(`${name}: PSYNC ${askedReplid} ${asked + 1}, but ${resumeOffset + 1} was recorded`);
+    return stream;
   }
 
   async #send(bytes: Buffer, streamBytes: 0 | 1): Promise<void> {
@@ -157,7 +192,7 @@ class ReplicaLink {
       const chunk = bytes.subarray(at, at + this.#serving.chunking());
       at += chunk.length;
       // Counted before: an ACK can arrive before write returns.
-      this.#sentStreamBytes += chunk.length * streamBytes;
+      this.#sent += chunk.length * streamBytes;
       if (!this.#socket.write(chunk)) await this.#drained();
       else await turn();
     }

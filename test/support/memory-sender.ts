@@ -25,7 +25,23 @@ class MemoryBatch implements OutgoingBatch {
 /** The send port with nothing behind it: for tests of what comes before, such as the replay of recordings. */
 export class MemorySender implements TransactionalSender {
   readonly committed: SentRecord[] = [];
-  position: Buffer | null = null;
+  position: Buffer | null;
+  readonly #batches = new Set<OutgoingBatch>();
+  #crashed = false;
+
+  /** @param position what was committed before */
+  constructor(position: Buffer | null = null) {
+    this.position = position;
+  }
+
+  /** From now on no commit comes through, not even one that has begun. */
+  crash(): void {
+    this.#crashed = true;
+  }
+
+  wasCommitted(batch: OutgoingBatch): boolean {
+    return this.#batches.has(batch);
+  }
 
   claim(): Promise<Buffer | null> {
     return Promise.resolve(this.position);
@@ -37,6 +53,8 @@ export class MemorySender implements TransactionalSender {
 
   async commit(batch: OutgoingBatch, position: Buffer, synced: Promise<void>): Promise<void> {
     await synced;
+    if (this.#crashed) throw new Error('the process is gone');
+    this.#batches.add(batch);
     if (batch instanceof MemoryBatch) this.committed.push(...batch.list);
     this.position = position;
   }
