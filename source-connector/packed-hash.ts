@@ -161,6 +161,24 @@ export function packHash(pairs: Iterable<readonly [Buffer | string, Buffer | str
   return Buffer.from(writer.view());
 }
 
+/** The strings that were appended to a writer, in order: views. */
+export function unpackStrings(packed: Buffer): Buffer[] {
+  const strings: Buffer[] = [];
+  let at = 0;
+  while (at < packed.length) {
+    let length = 0;
+    let unit = 1;
+    let byte: number;
+    do {
+      byte = packed.readUInt8(at++);
+      length += (byte % 128) * unit;
+      unit *= 128;
+    } while (byte > 127);
+    strings.push(packed.subarray(at, (at += length)));
+  }
+  return strings;
+}
+
 /** The fields of a packed hash as pairs of fresh buffers: for tests, dead letters and tools. */
 export function unpackHash(packed: Buffer): [name: Buffer, value: Buffer][] {
   const pairs: [Buffer, Buffer][] = [];

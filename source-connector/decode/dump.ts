@@ -1,14 +1,14 @@
 import type { PackedWriter } from '../packed-hash.ts';
 import { Crc64 } from './crc64.ts';
-import { type Flavour, isHashType, readHash } from './hash-value.ts';
+import { HashTemplates } from './hash-template.ts';
+import { isDumpedHashType, readHash } from './hash-value.ts';
 import { corruptRdb, unsupportedRdb } from './rdb-error.ts';
 import { RdbReader } from './rdb-reader.ts';
+import { flavourOf } from './rdb-version.ts';
 import { isOtherType } from './skip-value.ts';
 
 /** RDB version (2 bytes) and checksum (8 bytes). */
 const FOOTER_BYTES = 10;
-/** Valkey counts its RDB versions from here. */
-const VALKEY_SINCE = 80;
 
 /**
  * Reads the payload of DUMP, as RESTORE carries it: packs the fields and returns 'hash', or returns 'other' for a
@@ -25,16 +25,18 @@ export function readDump(payload: Buffer, into: PackedWriter): 'hash' | 'other' 
     throw corruptRdb('the checksum of a DUMP payload is not the one of its bytes', checksumAt);
   }
   const version = payload.readUInt16LE(footer);
-  const flavour: Flavour = version >= VALKEY_SINCE ? 'valkey' : 'redis';
+  const flavour = flavourOf(version);
+  if (flavour === undefined) throw unsupportedRdb(`RDB version ${version} of a DUMP payload is not known`, footer);
   const type = payload.readUInt8(0);
-  if (!isHashType(type, flavour, version)) {
-    if (!isOtherType(type)) throw unsupportedRdb(`value type ${type} of RDB version ${version} is not known`, 0);
+  if (!isDumpedHashType(type, flavour, version)) {
+    if (!isOtherType(type, flavour, version))
+      throw unsupportedRdb(`value type ${type} of RDB version ${version} is not known`, 0);
     return 'other';
   }
   const reader = new RdbReader();
   reader.push(payload.subarray(0, footer));
   reader.tryByte();
-  if (readHash(reader, type, flavour, into).next().done !== true) {
+  if (readHash(reader, type, flavour, new HashTemplates(), into).next().done !== true) {
     throw corruptRdb('the value of a DUMP payload passes its end', reader.position);
   }
   if (reader.available > 0) throw corruptRdb('bytes after the value of a DUMP payload', reader.position);

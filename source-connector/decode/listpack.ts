@@ -14,7 +14,8 @@ import { corruptRdb } from './rdb-error.ts';
  *             | F1 i16 | F2 i24 | F3 i32 | F4 i64   integers, little endian
  *   backlen  := the size of encoding + data, 7 bits a byte, high bits first, bit 7 set in all bytes but the first
  *
- * The entries are name, value in turn, or name, value, expiry time with `group` 3; the times are left out.
+ * The entries are name, value in turn, or name, value, expiry time with `group` 3; the times are left out. With `group` 1
+ * they are single strings.
  * `position` is where the blob stands, for the error RDB_CORRUPT. Source: Redis, listpack.c.
  */
 export function readListpack(
@@ -22,7 +23,7 @@ export function readListpack(
   start: number,
   end: number,
   position: number,
-  group: 2 | 3,
+  group: 1 | 2 | 3,
   into: PackedWriter,
 ): void {
   const fail = (what: string, at: number): Error => corruptRdb(`listpack: ${what}`, position, at - start);
@@ -37,7 +38,7 @@ export function readListpack(
     const head = headSize(encoding);
     if (head === 0) throw fail(`unknown encoding ${encoding}`, at);
     if (at + head > last) throw fail('an entry passes the end', at);
-    const wanted = group === 2 || count % 3 !== 2;
+    const wanted = group !== 3 || count % 3 !== 2;
     let size = head;
     const length = stringLength(blob, at, encoding);
     if (length >= 0) {

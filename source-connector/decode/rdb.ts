@@ -1,19 +1,20 @@
 import { PackedWriter } from '../packed-hash.ts';
-import { type Flavour, isBlobHash, isHashType, readBlobHash, readHash, skipHash } from './hash-value.ts';
+import { HashTemplates } from './hash-template.ts';
+import { isBlobHash, isHashType, readBlobHash, readHash, skipHash } from './hash-value.ts';
 import type { CapturesKey, SnapshotDecoder, SnapshotEvent } from './ports.ts';
 import { corruptRdb, unsupportedRdb } from './rdb-error.ts';
 import { RdbReader } from './rdb-reader.ts';
+import { type Flavour, flavourOf } from './rdb-version.ts';
 import { readCount, type Reading, skipBytes, skipLengths, skipString } from './reading.ts';
 import { isOtherType, skipModule, skipValue } from './skip-value.ts';
 
-/** The newest RDB versions whose every code is known: Redis 8.6, Valkey 9. */
-const REDIS_VERSION_MAX = 13;
-const VALKEY_VERSION = 80;
 /** From this version on, a checksum follows the end mark. */
 const CHECKSUM_SINCE = 5;
 
 /** Redis 8.6. */
 const KEY_METADATA_SINCE = 13;
+/** Redis 8.10. */
+const TEMPLATES_SINCE = 15;
 const MAGIC_BYTES = 9;
 
 const EOF = 255;
@@ -30,7 +31,9 @@ const FUNCTION = 245;
 const SLOT_INFO = 244;
 /** Redis 8.6: metadata of the next key. Valkey 9: a slot import. */
 const KEY_METADATA_OR_SLOT_IMPORT = 243;
-const OPCODES_FROM = KEY_METADATA_OR_SLOT_IMPORT;
+/** Redis 8.10. */
+const HASH_TEMPLATE = 242;
+const OPCODES_FROM = HASH_TEMPLATE;
 
 export interface RdbDecoderOptions {
   /** Which keys' hashes are reported; all other values are passed over without holding them. */
@@ -52,6 +55,7 @@ export interface RdbDecoderOptions {
  *           | 245 string                           function library
  *           | 244 length*3                         slot info
  *           | 243 …                                Redis 8.6: n ( class(4) module opcodes )*n; Valkey 9: string, n ( length*2 )*n
+ *           | 242 …                                Redis 8.10: see hash-template.ts
  *
  * Values: hash-value.ts and skip-value.ts. Errors: RDB_CORRUPT, RDB_UNSUPPORTED, both with the byte position.
  * Source: Redis, rdb.c and rdb.h.
@@ -59,6 +63,7 @@ export interface RdbDecoderOptions {
 export class RdbDecoder implements SnapshotDecoder {
   readonly #reader = new RdbReader();
   readonly #fields = new PackedWriter();
+  readonly #templates = new HashTemplates();
   readonly #captures: CapturesKey;
   readonly #steps: Generator<SnapshotEvent | undefined, void, undefined>;
   #key: Buffer = Buffer.alloc(256);
@@ -122,13 +127,13 @@ export class RdbDecoder implements SnapshotDecoder {
           while (!reader.tryString()) yield undefined;
           readBlobHash(reader, code, position, this.#fields);
         } else {
-          yield* readHash(reader, code, this.#flavour, this.#fields);
+          yield* readHash(reader, code, this.#flavour, this.#templates, this.#fields);
         }
         const fields = this.#fields.view();
         // Redis itself drops a hash without fields when it loads one.
         if (fields.length > 0) yield { kind: 'hash', db: this.#db, key, fields, expireAt: this.#expireAt };
       } else if (holdsHash) {
-        yield* skipHash(reader, code, this.#flavour);
+        yield* skipHash(reader, code, this.#flavour, this.#templates);
       } else {
         yield* skipValue(reader, code);
       }
@@ -145,17 +150,14 @@ export class RdbDecoder implements SnapshotDecoder {
     if (digits === null) throw corruptRdb('this is no RDB file: it begins with neither REDIS nor VALKEY', 0);
     this.#flavour = digits[1] === undefined ? 'valkey' : 'redis';
     this.#version = Number(digits[1] ?? digits[2]);
-    const known =
-      this.#flavour === 'valkey'
-        ? this.#version === VALKEY_VERSION
-        : this.#version >= 1 && this.#version <= REDIS_VERSION_MAX;
-    if (!known) throw unsupportedRdb(`RDB version ${magic} is not known`, 0);
+    if (flavourOf(this.#version) !== this.#flavour) throw unsupportedRdb(`RDB version ${magic} is not known`, 0);
   }
 
   /** Whether the value type holds a hash; an unknown one is an error, since its end cannot be found. */
   #holdsHash(type: number): boolean {
     if (isHashType(type, this.#flavour, this.#version)) return true;
-    if (!isOtherType(type)) throw unsupportedRdb(`value type ${type} is not known`, this.position - 1);
+    if (!isOtherType(type, this.#flavour, this.#version))
+      throw unsupportedRdb(`value type ${type} is not known`, this.position - 1);
     return false;
   }
 
@@ -196,6 +198,8 @@ export class RdbDecoder implements SnapshotDecoder {
         yield* skipBytes(reader, 4);
         yield* skipModule(reader);
       }
+    } else if (code === HASH_TEMPLATE && this.#flavour === 'redis' && this.#version >= TEMPLATES_SINCE) {
+      yield* this.#templates.define(reader);
     } else {
       throw unsupportedRdb(
         code === FUNCTION_PRE_GA

@@ -1,5 +1,6 @@
 import { corruptRdb } from './rdb-error.ts';
 import type { RdbReader } from './rdb-reader.ts';
+import type { Flavour } from './rdb-version.ts';
 import { readByte, readCount, readLength, type Reading, skipBytes, skipLengths, skipString } from './reading.ts';
 
 function* skipStrings(reader: RdbReader, count: number): Reading {
@@ -11,11 +12,22 @@ const ONE_STRING: ReadonlySet<number> = new Set([0, 10, 11, 12, 17, 20]);
 /** Types that are a count and that many strings. */
 const STRINGS: ReadonlySet<number> = new Set([1, 2, 14]);
 const STREAMS: ReadonlySet<number> = new Set([15, 19, 21, 26, 27]);
-const OTHERS: ReadonlySet<number> = new Set([...ONE_STRING, ...STRINGS, 3, 5, 7, 18, ...STREAMS]);
+const ARRAY = 28;
+/** Types that Redis and Valkey share, as far as they are no hashes. */
+const OTHERS: ReadonlySet<number> = new Set([...ONE_STRING, ...STRINGS, 3, 5, 7, 18, 15, 19, 21]);
+/** Types of Redis alone, and the RDB version from which on they are known: 8.6, 8.8. */
+const OF_REDIS: ReadonlyMap<number, number> = new Map([
+  [26, 13],
+  [27, 13],
+  [ARRAY, 14],
+]);
 
-/** Whether a value type that holds no hash can be passed over. (6, a module before Redis 4.0.0, cannot.) */
-export function isOtherType(type: number): boolean {
-  return OTHERS.has(type);
+/**
+ * Whether a value type that holds no hash can be passed over, in an RDB file or DUMP payload of this version. (6, a
+ * module before Redis 4.0.0, cannot.)
+ */
+export function isOtherType(type: number, flavour: Flavour, version: number): boolean {
+  return OTHERS.has(type) || (flavour === 'redis' && version >= (OF_REDIS.get(type) ?? Infinity));
 }
 
 /**
@@ -28,10 +40,12 @@ export function isOtherType(type: number): boolean {
  *   7                      := id(length) opcodes            module, see skipModule
  *   18                     := n ( container(length) string )*n   quicklist
  *   15, 19, 21, 26, 27     := streams, see skipStream
+ *   28                     := array, see skipArray
  */
 export function* skipValue(reader: RdbReader, type: number): Reading {
   if (ONE_STRING.has(type)) return yield* skipStrings(reader, 1);
   if (STREAMS.has(type)) return yield* skipStream(reader, type);
+  if (type === ARRAY) return yield* skipArray(reader);
   if (type === 7) {
     yield* readLength(reader);
     return yield* skipModule(reader);
@@ -49,6 +63,26 @@ export function* skipValue(reader: RdbReader, type: number): Reading {
 function* skipScore(reader: RdbReader): Reading {
   const length = yield* readByte(reader);
   if (length < 253) yield* skipBytes(reader, length);
+}
+
+/**
+ *   array := n flag(length; 1 = a cursor follows) [cursor(length)] ( index(length) tag(length) item )*n
+ *   item  := tag 0, 3: string | tag 1, 2: 8 bytes
+ */
+function* skipArray(reader: RdbReader): Reading {
+  const count = yield* readCount(reader);
+  const flagAt = reader.position;
+  const flag = yield* readLength(reader);
+  if (flag > 1) throw corruptRdb(`flag ${flag} of an array is not known`, flagAt);
+  if (flag === 1) yield* readLength(reader);
+  for (let left = count; left > 0; left--) {
+    yield* readLength(reader);
+    const position = reader.position;
+    const tag = yield* readLength(reader);
+    if (tag === 0 || tag === 3) yield* skipString(reader);
+    else if (tag === 1 || tag === 2) yield* skipBytes(reader, 8);
+    else throw corruptRdb(`array item ${tag} is not known`, position);
+  }
 }
 
 /** Passes over a module's opcodes: ( 1 length | 2 length | 3 f32 | 4 f64 | 5 string )* 0, each code a length. */

@@ -36,6 +36,43 @@ test('codes mean what the version in the footer says', () => {
   assert.throws(() => fieldsOf(dumpPayload(24, redis, 80)), { code: 'RDB_UNSUPPORTED' });
 });
 
+test('payloads of Redis 8.10, as the fact sheet describes them, carry their names with them', () => {
+  const names = bytes(0, rdbString(listpack(listpackString('a'), bytes(5))));
+  const list = listpack(bytes(0), bytes(1), listpackString('two'));
+  const plain = bytes(1, 2, rdbString('a'), rdbString('5'));
+  const expected = { a: '1', 5: 'two' };
+  for (const form of [names, plain]) {
+    assert.deepEqual(fieldsOf(dumpPayload(29, bytes(form, rdbString(list)), 15)), expected);
+    const unchecked = dumpPayload(31, bytes(form, [0xc0, 1], rdbString('two')), 15);
+    unchecked.fill(0, unchecked.length - 8);
+    assert.deepEqual(fieldsOf(unchecked), expected, 'as HIMPORT SET is replicated, without a checksum');
+  }
+  for (const [type, version] of [
+    [29, 14],
+    [31, 80],
+    [30, 15],
+    [32, 15],
+    [4, 16],
+    [4, 79],
+    [4, 81],
+    [4, 0],
+  ] as const) {
+    assert.throws(() => fieldsOf(dumpPayload(type, bytes(form(type)), version)), { code: 'RDB_UNSUPPORTED' });
+  }
+  assert.throws(() => fieldsOf(dumpPayload(29, bytes(2), 15)), {
+    code: 'RDB_UNSUPPORTED',
+    message: /format 2 of a hash's field names is not known/,
+  });
+  for (const wrong of [bytes(0, rdbString(listpack())), bytes(1, 0)]) {
+    assert.throws(() => fieldsOf(dumpPayload(29, bytes(wrong, rdbString(list)), 15)), { code: 'RDB_CORRUPT' });
+  }
+});
+
+/** A value that would be right if the type meant a plain hash. */
+function form(type: number): Buffer {
+  return type === 4 ? bytes(1, a1) : bytes(7, a1);
+}
+
 test('a payload of another type is told apart, and its value is not looked at', () => {
   for (const type of [0, 1, 2, 3, 5, 7, 10, 11, 12, 14, 15, 17, 18, 19, 20, 21]) {
     assert.equal(fieldsOf(dumpPayload(type, bytes('anything'))), 'other');

@@ -146,6 +146,43 @@ test('strings of half a gigabyte that are not wanted are never held', () => {
   assert.equal(decoder.next()?.kind, 'hash');
 });
 
+test('large values of every other type are never held', () => {
+  const chunk = Buffer.alloc(1024 * 1024, 'x');
+  const large = rdbLength(8 * chunk.length);
+  const compressed = bytes(0xc3, large, rdbLength(9 * chunk.length));
+  const group = [1, ...str('id')];
+  const heads = new Map([
+    ['a compressed string', entry(0, compressed)],
+    ['a list', entry(1, 2, str('a'), large)],
+    ['a set', entry(2, 1, large)],
+    ['a sorted set', entry(5, 1, large)],
+    ['an old sorted set', entry(3, 2, str('a'), 255, large)],
+    ['a quicklist', entry(18, 2, 2, str('a'), 1, large)],
+    ['a listpack', entry(20, large)],
+    ['a stream', entry(15, ...group, large)],
+    ['a module', entry(7, 1, 5, large)],
+    ['an array', entry(28, 1, 0, 0, 0, large)],
+  ]);
+  const tails = new Map([
+    ['a sorted set', Buffer.alloc(8)],
+    ['an old sorted set', bytes(255)],
+    ['a stream', bytes(0, 0, 0, 0)],
+    ['a module', bytes(0)],
+  ]);
+  for (const [what, head] of heads) {
+    const { decoder } = readSnapshot([bytes('REDIS0014', head)]);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 8; i++) {
+      decoder.push(chunk);
+      assert.equal(decoder.next(), undefined, what);
+      assert.equal(decoder.rest().length, 0, what);
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < 6 * chunk.length, what);
+    decoder.push(bytes(tails.get(what) ?? '', hash('after')));
+    assert.equal(decoder.next()?.kind, 'hash', what);
+  }
+});
+
 test('an uncaptured hash with a field of many megabytes is never held', () => {
   const chunk = Buffer.alloc(1024 * 1024, 'x');
   const head = bytes(
@@ -206,6 +243,55 @@ test('opcodes and streams of the newest servers are passed over', () => {
   assert.equal(readSnapshot(cutEvery(valkey, 1)).hashes.length, 1);
 });
 
+/** Names a and b under the number 7. */
+const template = bytes(242, 7, 2, str('a'), str('b'));
+
+/** A file with that template and a hash of type 30 with these entries. */
+function templated(...entries: readonly Buffer[]): Buffer {
+  return bytes('REDIS0015', template, 30, str('k'), str(listpack(...entries)));
+}
+
+test('arrays of Redis 8.8, as the fact sheet describes them, are passed over', () => {
+  const items = bytes(0, 0, str('text'), 5, 1, Buffer.alloc(8), 0x40, 200, 2, Buffer.alloc(8), 9, 3, str('raw'));
+  const file = rdbFile('REDIS0014', entry(28, 4, 0, items), entry(28, 4, 1, 7, items), entry(28, 0, 0), hash('after'));
+  for (const size of [1, 1000]) {
+    assert.deepEqual(
+      readSnapshot(cutEvery(file, size)).hashes.map(({ key }) => key),
+      ['after'],
+    );
+  }
+});
+
+test('hashes of Redis 8.10 whose names stand in a template, as the fact sheet describes them, give their fields', () => {
+  const second = bytes(242, 0x40, 200, 1, str('n'.repeat(300)));
+  const file = rdbFile(
+    'REDIS0015',
+    template,
+    second,
+    [30, ...str('t30'), ...str(listpack(bytes(7), bytes(1), listpackString('two')))],
+    [32, ...str('t32'), 7, 0xc0, 1, ...str('two')],
+    [30, ...str('t30b'), ...str(listpack(bytes(0xc0, 200), listpackString('x'.repeat(100))))],
+    [EXPIRE_MS, ...i64(4102444800000n), 32, ...str('t32b'), 0x40, 200, ...str('x'.repeat(100))],
+    hash('after'),
+  );
+  for (const size of [1, 7, 1000]) {
+    const { hashes, end } = readSnapshot(cutEvery(file, size));
+    assert.equal(end, 'verified');
+    const long = { ['n'.repeat(300)]: 'x'.repeat(100) };
+    assert.deepEqual(hashes, [
+      { db: 0, key: 't30', fields: { a: '1', b: 'two' }, expireAt: 0 },
+      { db: 0, key: 't32', fields: { a: '1', b: 'two' }, expireAt: 0 },
+      { db: 0, key: 't30b', fields: long, expireAt: 0 },
+      { db: 0, key: 't32b', fields: long, expireAt: 4102444800000 },
+      { db: 0, key: 'after', fields: { f: 'v' }, expireAt: 0 },
+    ]);
+    assert.deepEqual(
+      readSnapshot(cutEvery(file, size), (key) => key === 'after').hashes.map(({ key }) => key),
+      ['after'],
+    );
+  }
+});
+
 test('a hash without fields does not exist, as for Redis itself', () => {
   const file = rdbFile('REDIS0010', 4, str('empty'), 0, hash('full'));
   assert.deepEqual(
@@ -231,14 +317,33 @@ test('what is unknown or contradicts the format is an error with its position', 
   const refused: readonly (readonly [Buffer, string, RegExp, number])[] = [
     [bytes('REDIX0011'), 'RDB_CORRUPT', /this is no RDB file/, 0],
     [bytes('REDIS00a1'), 'RDB_CORRUPT', /this is no RDB file/, 0],
-    [bytes('REDIS0014'), 'RDB_UNSUPPORTED', /RDB version REDIS0014 is not known/, 0],
+    [bytes('REDIS0016'), 'RDB_UNSUPPORTED', /RDB version REDIS0016 is not known/, 0],
+    [bytes('REDIS0080'), 'RDB_UNSUPPORTED', /RDB version REDIS0080 is not known/, 0],
+    [bytes('VALKEY011'), 'RDB_UNSUPPORTED', /RDB version VALKEY011 is not known/, 0],
     [bytes('REDIS0000'), 'RDB_UNSUPPORTED', /RDB version REDIS0000 is not known/, 0],
     [bytes('VALKEY081'), 'RDB_UNSUPPORTED', /RDB version VALKEY081 is not known/, 0],
     [bytes('REDIS0010', hash('a'), 6), 'RDB_UNSUPPORTED', /value type 6 is not known/, 17],
     [bytes('REDIS0011', 22), 'RDB_UNSUPPORTED', /value type 22 is not known/, 9],
     [bytes('VALKEY080', 24), 'RDB_UNSUPPORTED', /value type 24 is not known/, 9],
     [bytes('REDIS0013', 28), 'RDB_UNSUPPORTED', /value type 28 is not known/, 9],
-    [bytes('REDIS0010', 242), 'RDB_UNSUPPORTED', /value type 242 is not known/, 9],
+    [bytes('REDIS0012', 26), 'RDB_UNSUPPORTED', /value type 26 is not known/, 9],
+    [bytes('VALKEY080', 26), 'RDB_UNSUPPORTED', /value type 26 is not known/, 9],
+    [bytes('VALKEY080', 28), 'RDB_UNSUPPORTED', /value type 28 is not known/, 9],
+    [bytes('REDIS0014', 30), 'RDB_UNSUPPORTED', /value type 30 is not known/, 9],
+    [bytes('REDIS0015', 29), 'RDB_UNSUPPORTED', /value type 29 is not known/, 9],
+    [bytes('REDIS0015', 33), 'RDB_UNSUPPORTED', /value type 33 is not known/, 9],
+    [bytes('REDIS0014', 242), 'RDB_UNSUPPORTED', /opcode 242 is not known/, 9],
+    [bytes('REDIS0015', 241), 'RDB_UNSUPPORTED', /value type 241 is not known/, 9],
+    [bytes('VALKEY080', 242), 'RDB_UNSUPPORTED', /opcode 242 is not known/, 9],
+    [bytes('REDIS0014', 28, str('k'), 1, 2), 'RDB_CORRUPT', /flag 2 of an array is not known/, 13],
+    [bytes('REDIS0014', 28, str('k'), 1, 0, 0, 4), 'RDB_CORRUPT', /array item 4 is not known/, 15],
+    [bytes('REDIS0015', 242, 7, 0), 'RDB_CORRUPT', /a hash template without fields/, 11],
+    [bytes('REDIS0015', template, template), 'RDB_CORRUPT', /hash template 7 is defined twice/, 17],
+    [bytes('REDIS0015', 32, str('k'), 7), 'RDB_CORRUPT', /hash template 7 is not defined/, 12],
+    [templated(bytes(6), bytes(1), bytes(2)), 'RDB_CORRUPT', /hash template 6 is not defined/, 19],
+    [templated(bytes(7), bytes(1)), 'RDB_CORRUPT', /1 values for the 2 names of hash template 7/, 19],
+    [templated(), 'RDB_CORRUPT', /does not begin with the number of its template/, 19],
+    [templated(listpackString('x'), bytes(1), bytes(2)), 'RDB_CORRUPT', /does not begin with the number of its/, 19],
     [bytes('REDIS0012', 243), 'RDB_UNSUPPORTED', /opcode 243 is not known/, 9],
     [bytes('REDIS0010', 246), 'RDB_UNSUPPORTED', /opcode 246, a function of a Redis 7.0 release candidate/, 9],
     [bytes('REDIS0010', SELECT, 0xc0, 1), 'RDB_CORRUPT', /an encoded string where a length belongs/, 10],
