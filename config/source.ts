@@ -52,7 +52,12 @@ export const source = urlOrHost(
     toleratedOutage: duration
       .prefault('60s')
       .describe('a backlog that would not hold the stream of so long is warned of'),
-    ignoreCommands: z.array(text).default([]).describe('module commands that are known to change no hash'),
+    ignoreCommands: z
+      .array(text)
+      .default([])
+      .describe(
+        'unknown commands that change no other keys than those they name; mapped keys among their arguments are read again',
+      ),
     http: httpServer(8470).describe('metrics and health of the source process'),
   }),
 ).describe('the Redis server to capture');

@@ -1,4 +1,5 @@
 import type { FencedValue, ReadFence } from './capture/fenced-reader.ts';
+import type { SlotRange } from './decode/key-slot.ts';
 import type { CapturesKey } from './decode/ports.ts';
 import type { Committer, Place } from './committer.ts';
 import type { Fold } from './fold/fold.ts';
@@ -87,7 +88,7 @@ export interface Shard {
 /** What the shard tells its surroundings, for logs and metrics. */
 export interface ShardNews {
   commands(count: number): void;
-  flushed(db: number | 'all'): void;
+  flushed(db: number | 'all', slots: readonly SlotRange[] | 'all'): void;
   /** A key was read beside the stream, for this reason. */
   keyRead(reason: string): void;
   snapshotProgress(bytes: number, total: number | undefined): void;

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { reasonOf } from '../ops/errors/index.ts';
 import type { ReplicationSession } from './capture/session.ts';
 import type { DecodedCommand, Mutation } from './decode/mutation.ts';
+import { isInSlots } from './decode/key-slot.ts';
 import type { StreamDecoder } from './decode/ports.ts';
 import type { FoldTime, Unresolved } from './fold/change.ts';
 import { HeldKeys, type HeldKey } from './held-keys.ts';
@@ -67,10 +68,15 @@ class Follower {
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
       this.#release(command.start);
       if (this.#needsEvictions(command)) await this.#shard.clock.reach(command.end);
-      const isLong = this.#isLong(command);
-      const unresolved = isLong ? await this.#foldLong(command) : this.#fold(command);
-      const left = unresolved === undefined || isLong ? unresolved : await this.#hold(unresolved, command);
-      if (left !== undefined) return left;
+      if (this.#isLong(command)) {
+        const left = await this.#foldLong(command);
+        if (left !== undefined) return left;
+      } else {
+        for (const unresolved of this.#fold(command)) {
+          const left = await this.#hold(unresolved, command);
+          if (left !== undefined) return left;
+        }
+      }
       this.#keepProgress();
       if (this.holds && committer.overfull) return tooFarBehind(command);
       if (!this.holds && committer.full && (!this.#decoder.inTransaction || committer.overfull)) await this.cut();
@@ -141,21 +147,23 @@ class Follower {
     );
   }
 
-  #fold(command: DecodedCommand): Unresolved | undefined {
+  /** @returns the keys that the stream does not say enough of */
+  #fold(command: DecodedCommand): readonly Unresolved[] {
     const { recorder, fold } = this.#shard;
     if (command.kind === 'getack') this.#ackSoon = true;
     if (command.kind === 'begin') recorder.beginTransaction(command.start);
     if (command.kind === 'commit') recorder.endTransaction();
-    if (command.kind !== 'write') return undefined;
+    if (command.kind !== 'write') return RESOLVED;
     const time = this.#time.at(command);
     recorder.offset = command.end;
     recorder.command = command.name;
+    let open = RESOLVED;
     for (const mutation of command.mutations) {
       if (mutation.kind === 'flush' || mutation.kind === 'swap') continue;
       const unresolved = this.holds ? this.#foldBeside(mutation, time) : fold.apply(mutation, time);
-      if (unresolved !== undefined) return unresolved;
+      if (unresolved !== undefined) open = [...open, unresolved];
     }
-    return undefined;
+    return open;
   }
 
   /** As fold does, but what is said of a held key is in its value already, and what goes out of it is not known. */
@@ -181,6 +189,8 @@ class Follower {
    */
   async #hold(unresolved: Unresolved, { name, end }: DecodedCommand): Promise<Unresolved | undefined> {
     const { db, key } = unresolved;
+    // Of any key.
+    if (key.length === 0) return unresolved;
     const { progress, readKey, told, stopping } = this.#shard;
     try {
       const { offset, fields, expireAt } = await readKey(db, key, { replid: progress.replid, offset: end }, stopping);
@@ -245,9 +255,11 @@ class Follower {
 
   async #flush(mutation: Extract<Mutation, { kind: 'flush' }>, command: DecodedCommand): Promise<void> {
     const { state, fold, told } = this.#shard;
-    told.flushed(mutation.db);
+    const { slots } = mutation;
+    told.flushed(mutation.db, slots);
     for (const db of mutation.db === 'all' ? state.databases() : [mutation.db]) {
       for (const key of state.keys(db)) {
+        if (slots !== 'all' && !isInSlots(key, slots)) continue;
         fold.flushed(db, key);
         await this.#cutInside(command);
       }
@@ -280,6 +292,8 @@ class Follower {
     await committer.cut(placeOf(this.#shard, start, { db, inTransaction, begun: true }), performance.now());
   }
 }
+
+const RESOLVED: readonly Unresolved[] = [];
 
 type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
 

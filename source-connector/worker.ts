@@ -183,8 +183,8 @@ export class SourceWorker {
         metrics.deadLetters.inc({ mapping });
         log.warn({ mapping, db, key, problem }, 'a hash cannot be a row; it is a dead letter');
       },
-      flushed: (db) => {
-        log.warn({ db }, 'the server was flushed; the policy of the cause `flushed` applies to all its rows');
+      flushed: (db, slots) => {
+        log.warn({ db, slots }, 'the server was flushed; the policy of the cause `flushed` applies to all these rows');
       },
       backlog: ({ size, rate }) => {
         metrics.backlogBytes.set(size);

@@ -311,12 +311,12 @@ export const catalogue = {
   UNKNOWN_COMMAND: {
     meaning: 'The stream holds a command that this program does not know, so it may have changed a hash.',
     remedy:
-      'Upgrade afterwrite, or list the command under source.ignoreCommands when it never changes hashes of the mapped prefixes.',
+      'Upgrade afterwrite, or list the command under source.ignoreCommands when it changes no other keys than those it names: it is passed over then, and mapped keys among its arguments are read again.',
     recovery: 'stop',
   },
   COMMAND_UNSUPPORTED: {
     meaning: 'A known command stands in the stream in a form whose effect the stream alone does not tell.',
-    remedy: 'Capture from Redis 7.0 or later, or from Valkey: their streams hold effects with absolute times only.',
+    remedy: 'Upgrade afterwrite to a version that knows this form of the command; nothing was committed past it.',
     recovery: 'stop',
   },
   HTTP_UNAVAILABLE: {

@@ -57,6 +57,11 @@ export class CommandArguments {
     return this.#parser.bytes.subarray(this.start(index), this.end(index));
   }
 
+  /** An argument as text for a message: at most 64 bytes of it. */
+  text(index: number): string {
+    return this.bytes(index).toString('latin1', 0, 64);
+  }
+
   captured(index: number): boolean {
     this.need(index + 1);
     return this.#captures(this.#parser.bytes, this.start(index), this.end(index));

@@ -1,5 +1,5 @@
 import { capital, equalsInAnyCase } from './command-arguments.ts';
-import { type Interpret, WRITE_ROWS } from './commands.ts';
+import { type Interpret, interpretIgnored, WRITE_ROWS, type WriteRow } from './commands.ts';
 import { HARMLESS_COMMANDS } from './harmless-commands.ts';
 
 /** What the stream decoder does with a command. */
@@ -10,23 +10,34 @@ export interface Row {
   /** Whether argument 1 is the command's only key. */
   readonly oneKey: boolean;
   readonly interpret: Interpret | undefined;
+  readonly ignores: WriteRow['ignores'];
 }
+
+const ignoresNothing: Row['ignores'] = () => false;
 
 /** Finds a command's row by the bytes of its name, in any case, without making a string. */
 export class CommandTable {
   readonly #rows = new Map<number, Row[]>();
 
-  /** `ignored`: further names, in any case, whose commands are passed over. */
+  /** `ignored`: further names, in any case, whose commands are passed over where they name no captured key. */
   constructor(ignored: ReadonlySet<string>) {
-    for (const { names, oneKey, interpret } of WRITE_ROWS) {
-      for (const name of names) this.#add({ name, does: 'write', oneKey, interpret });
+    for (const { names, oneKey, interpret, ignores } of WRITE_ROWS) {
+      for (const name of names) this.#add({ name, does: 'write', oneKey, interpret, ignores });
     }
     for (const name of HARMLESS_COMMANDS) this.#addPlain(name, 'nothing');
     this.#addPlain('SELECT', 'select');
     this.#addPlain('MULTI', 'begin');
     this.#addPlain('EXEC', 'commit');
     this.#addPlain('REPLCONF', 'replconf');
-    for (const name of ignored) this.#addPlain(name.toUpperCase(), 'nothing');
+    for (const name of ignored) {
+      this.#add({
+        name: name.toUpperCase(),
+        does: 'write',
+        oneKey: false,
+        interpret: interpretIgnored,
+        ignores: ignoresNothing,
+      });
+    }
   }
 
   find(bytes: Buffer, start: number, end: number): Row | undefined {
@@ -37,7 +48,7 @@ export class CommandTable {
   }
 
   #addPlain(name: string, does: Row['does']): void {
-    this.#add({ name, does, oneKey: false, interpret: undefined });
+    this.#add({ name, does, oneKey: false, interpret: undefined, ignores: ignoresNothing });
   }
 
   /** Of rows with one name the first is found: what is known is never ignored. */

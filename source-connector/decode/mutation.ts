@@ -1,3 +1,5 @@
+import type { SlotRange } from './key-slot.ts';
+
 /**
  * What a replicated command does to hashes. All buffers are views that stay valid until the decoder is asked for its
  * next command or given more bytes; whoever keeps them copies them. `db` is the Redis database number.
@@ -45,10 +47,17 @@ export type Mutation =
     }
   /** PEXPIREAT and its kin, PERSIST: `expireAt` in ms since the epoch, 0 for none. */
   | { readonly kind: 'expire'; readonly db: number; readonly key: Buffer; readonly expireAt: number }
-  /** FLUSHDB, FLUSHALL: 'all' is every database. */
-  | { readonly kind: 'flush'; readonly db: number | 'all' }
+  /**
+   * EXPIRE and PEXPIRE, which a master before Redis 7.0 replicates as they are: the key expires so many ms after the
+   * command ran, and when that was the stream does not tell.
+   */
+  | { readonly kind: 'expireIn'; readonly db: number; readonly key: Buffer; readonly ms: number }
+  /** FLUSHDB, FLUSHALL, and deletions of whole slots: 'all' is every database, or every slot. */
+  | { readonly kind: 'flush'; readonly db: number | 'all'; readonly slots: readonly SlotRange[] | 'all' }
   /** SWAPDB. */
-  | { readonly kind: 'swap'; readonly a: number; readonly b: number };
+  | { readonly kind: 'swap'; readonly a: number; readonly b: number }
+  /** A command that may have done anything to this key, or with an empty key to any one. */
+  | { readonly kind: 'unknown'; readonly db: number; readonly key: Buffer };
 
 /** One command of the stream that matters: it mutates captured keys, or begins or ends a transaction, or asks for an ACK. */
 export interface DecodedCommand {

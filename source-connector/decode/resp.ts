@@ -40,6 +40,9 @@ export class RespParser {
   /** When a command is passed over: arguments still to come, and bytes of the one in hand. */
   #argumentsLeft = 0;
   #bytesLeft = 0;
+  /** Bytes of the command in hand that were left out of the window, and how many more are to be. */
+  #leftOut = 0;
+  #leaving = 0;
   /** Bytes that the argument in hand needs and that are not here yet. */
   missing = 0;
 
@@ -59,7 +62,7 @@ export class RespParser {
 
   /** Replication offset after the command that `next` has found. */
   get end(): number {
-    return this.#offset + this.#at - this.#window.start;
+    return this.#offset + this.#at - this.#window.start + this.#leftOut;
   }
 
   /** Bytes pushed and not consumed. */
@@ -77,6 +80,7 @@ export class RespParser {
   /** Finds the next command. False when more bytes are needed. */
   next(): boolean {
     if (this.#passed >= 0 && !this.#pass()) return false;
+    if (this.#leaving > 0 && !this.#leave()) return false;
     if (this.#announced < 0 && !this.#header()) return false;
     return this.#arguments();
   }
@@ -84,16 +88,43 @@ export class RespParser {
   /** Steps behind the command that `next` has found. */
   consume(): void {
     const window = this.#window;
-    this.#offset += this.#at - window.start;
+    this.#offset += this.#at - window.start + this.#leftOut;
     window.start = this.#at;
     this.#announced = -1;
     this.count = 0;
+    this.#leftOut = 0;
+  }
+
+  /** Makes the argument in hand, of which `next` found only a part, an empty one: its bytes are left out as they come. */
+  leaveOut(): void {
+    const at = this.#at;
+    if (this.missing === 0) return;
+    this.#leaving = this.missing;
+    this.#leftOut += this.#window.end - at;
+    this.#window.end = at;
+    this.missing = 0;
+    if (this.count * 2 + 2 > this.bounds.length) this.#growBounds();
+    this.bounds[this.count * 2] = at;
+    this.bounds[this.count * 2 + 1] = at;
+    this.count++;
+  }
+
+  #leave(): boolean {
+    const window = this.#window;
+    const at = this.#at;
+    const gone = Math.min(this.#leaving, window.end - at);
+    window.bytes.copyWithin(at, at + gone, window.end);
+    window.end -= gone;
+    this.#leftOut += gone;
+    this.#leaving -= gone;
+    return this.#leaving === 0;
   }
 
   /** Gives up the command in hand, of which `next` found only a part: its bytes are passed over as they come. */
   passOver(): void {
     const window = this.#window;
-    this.#passed = this.#at - window.start;
+    this.#passed = this.#at - window.start + this.#leftOut;
+    this.#leftOut = 0;
     this.#offset += this.#passed;
     window.start = this.#at;
     this.#argumentsLeft = this.#announced - this.count;
@@ -219,7 +250,7 @@ export class RespParser {
 
   #broken(what: string, at: number): AfterwriteError {
     return new AfterwriteError('STREAM_CORRUPT', what, {
-      where: { offset: this.#offset + at - this.#window.start, 'command at offset': this.offset },
+      where: { offset: this.#offset + at - this.#window.start + this.#leftOut, 'command at offset': this.offset },
     });
   }
 }

@@ -5,12 +5,12 @@ import type { DecodedCommand } from './mutation.ts';
 import type { CapturesKey, StreamDecoder } from './ports.ts';
 import { RespParser } from './resp.ts';
 
-/** A command that grows beyond this many bytes and touches no captured key is not collected, but passed over. */
+/** Of a command that grows beyond this many bytes only what is looked at is collected. */
 const COLLECT_MAX = 1024 * 1024;
 
 export interface CommandDecoderOptions {
   readonly captures: CapturesKey;
-  /** Names of commands, in any case, that are passed over where they would be unknown. */
+  /** Names of commands, in any case, that are passed over where they would be unknown; captured keys in them are told. */
   readonly ignoreCommands: ReadonlySet<string>;
   /** The replication offset of the first byte that will be pushed. */
   readonly offset: number;
@@ -78,7 +78,7 @@ export class CommandDecoder implements StreamDecoder {
       parser.consume();
       if (matters) return this.#decoded;
     }
-    this.#passOverIfLarge();
+    this.#dropWhatIsLarge();
     return undefined;
   }
 
@@ -139,12 +139,13 @@ export class CommandDecoder implements StreamDecoder {
   }
 
   /** Memory stays bounded where someone else's key is set to 512 MB: what does not matter is dropped as it comes. */
-  #passOverIfLarge(): void {
+  #dropWhatIsLarge(): void {
     const parser = this.#parser;
     if (parser.held + parser.missing < COLLECT_MAX || parser.count === 0) return;
     const row = this.#row();
     const otherKey =
       row.oneKey && parser.count > 1 && !this.#captures(parser.bytes, parser.bounds[2] ?? 0, parser.bounds[3] ?? 0);
     if (row.does === 'nothing' || otherKey) parser.passOver();
+    else if (row.ignores(parser.count)) parser.leaveOut();
   }
 }

@@ -88,6 +88,10 @@ export class Fold<Problem, View extends RowView<Problem>> {
         else this.#settle(db, key, entry, entry.current, expireAt, time);
         return undefined;
       }
+      case 'expireIn':
+        return this.#expireIn(mutation, time);
+      case 'unknown':
+        return unresolved(`${time.command}, which is not known`, mutation.db, mutation.key);
       case 'rename':
       case 'copy':
         return this.#transfer(mutation, time);
@@ -134,6 +138,19 @@ export class Fold<Problem, View extends RowView<Problem>> {
     const hashB = copyOf(this.#options.state.get(b, key) ?? ABSENT);
     this.#place(a, key, hashB.current, hashB.expireAt, time);
     this.#place(b, key, hashA.current, hashA.expireAt, time);
+  }
+
+  /**
+   * A time that begins when the command ran. What is proven of that moment is a bound: the earliest time is taken, so
+   * that a removal is never called `deleted` while the key may have expired. A row that tells the time needs it exactly.
+   */
+  #expireIn({ db, key, ms }: Extract<Mutation, { kind: 'expireIn' }>, time: FoldTime): Unresolved | undefined {
+    const { state, viewOf } = this.#options;
+    const entry = state.get(db, key);
+    if (entry?.current == null) return undefined;
+    if (viewOf(db, key)?.readsExpiry === true) return unresolved(`${time.command} with a relative time`, db, key);
+    state.put(db, key, { ...entry, expireAt: Math.max(1, time.notBefore + ms) });
+    return undefined;
   }
 
   /** RENAME, MOVE, COPY: the value goes to another key, which loses what it held. */

@@ -93,7 +93,11 @@ export class HashModel {
         this.put(mutation.db, mutation.key, packHash(pairsOf(fields)), mutation.expireAt);
         return;
       }
+      case 'expireIn':
+      case 'unknown':
+        throw new Error(`${mutation.kind}: the model has no clock and reads no keys`);
       case 'flush':
+        if (mutation.slots !== 'all') throw new Error('the model knows no slots');
         if (mutation.db === 'all') this.#databases.clear();
         else this.#databases.delete(mutation.db);
         return;

@@ -20,8 +20,12 @@ export function mutationText(mutation: Mutation): string {
       return `${at(mutation.fromDb, mutation.from)} ${mutation.kind} to ${at(mutation.toDb, mutation.to)}`;
     case 'expire':
       return `${at(mutation.db, mutation.key)} expire ${mutation.expireAt}`;
+    case 'expireIn':
+      return `${at(mutation.db, mutation.key)} expire in ${mutation.ms}`;
     case 'flush':
-      return `flush ${mutation.db}`;
+      return `flush ${mutation.db}${mutation.slots === 'all' ? '' : ` slots ${mutation.slots.map((range) => range.join('-')).join(' ')}`}`;
+    case 'unknown':
+      return `${at(mutation.db, mutation.key)} unknown`;
     case 'swap':
       return `swap ${mutation.a} ${mutation.b}`;
   }

@@ -287,6 +287,42 @@ describe('Fold', () => {
     );
   });
 
+  it('rule 6: does not guess what a command did that is not known', () => {
+    set('p:1', 'a');
+    notes.take();
+    for (const name of ['p:1', 'p:absent', '']) {
+      const unresolved = apply({ kind: 'unknown', db: 0, key: key(name) }, at('NEW.SET'));
+      assert.equal(unresolved?.key.toString(), name);
+      assert.match(unresolved.reason, /NEW.SET/);
+    }
+    assert.deepEqual(notes.take(), []);
+  });
+
+  it('rule 5: a relative time begins at the earliest moment that is proven, and a removal is not called a delete', () => {
+    view.policies = { expired: 'delete', ambiguous: 'delete' };
+    set('p:1', 'a');
+    apply({ kind: 'expireIn', db: 0, key: key('p:1'), ms: 500 }, at('EXPIRE', 1000, 1300));
+    apply({ kind: 'expireIn', db: 0, key: key('p:absent'), ms: 500 }, at('EXPIRE', 1000, 1300));
+    assert.equal(state.get(0, key('p:1'))?.expireAt, 1500);
+    assert.equal(state.get(0, key('p:absent')), undefined);
+    remove('p:1', at('DEL', 1400, 1600));
+    set('p:1', 'a');
+    apply({ kind: 'expireIn', db: 0, key: key('p:1'), ms: 500 }, at('EXPIRE', 1000, 1300));
+    remove('p:1', at('DEL', 1200, 1400));
+    assert.deepEqual(
+      notes.take().filter((line) => line.startsWith('d ')),
+      ['d 0/p:1 a -> null by ambiguous', 'd 0/p:1 a -> null by deleted'],
+    );
+  });
+
+  it('does not guess a relative time where the row tells it', () => {
+    set('p:1', 'a');
+    view.readsExpiry = true;
+    const unresolved = apply({ kind: 'expireIn', db: 0, key: key('p:1'), ms: 500 }, at('EXPIRE', 1000, 1300));
+    assert.match(unresolved?.reason ?? '', /EXPIRE with a relative time/);
+    assert.equal(state.get(0, key('p:1'))?.expireAt, 0);
+  });
+
   it('rule 6: does not guess the result of HINCRBY on what is no integer here', () => {
     set('p:1', 'text');
     assert.equal(apply({ kind: 'increment', db: 0, key: key('p:1'), field: key('v'), by: 1n })?.kind, 'unresolved');
