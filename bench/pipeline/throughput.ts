@@ -121,7 +121,8 @@ function resultOf(printed: string): BareProducerResult {
 async function measureSink({ servers, database, setup, plan, cleanup, say }: Measuring): Promise<Pair> {
   const look = await database.kind.look(cleanup, database.address);
   const marks = await readMarks(servers, setup, mappingName, plan.markEvery);
-  const { rate: value } = await fillBySink(cleanup, setup, sinkName, { look, marks, table: setup.pipeline, minAge: 0 });
+  const watched = { look, marks, minAge: 0, longestMs: Infinity };
+  const { rate: value } = await fillBySink(cleanup, setup, sinkName, { ...watched, table: setup.pipeline });
   say(`sink: ${value.toFixed(0)} rows/s`);
   const task = {
     configFile: setup.configFile,
@@ -131,7 +132,7 @@ async function measureSink({ servers, database, setup, plan, cleanup, say }: Mea
     statements: 'driver',
   } as const;
   const table = rawTableOf(setup.pipeline);
-  const limit = await fillRaw(cleanup, setup, task, { look, marks, table, minAge: 0 });
+  const { rate: limit } = await fillRaw(cleanup, setup, task, { ...watched, table });
   say(`raw upserts: ${limit.toFixed(0)} rows/s`);
   return { value, limit };
 }

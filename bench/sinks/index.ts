@@ -22,7 +22,8 @@ export async function sinks({ quick, only, say }: BenchmarkOptions): Promise<Fig
     }
     const setup = await makeSinks(servers, databases, plan);
     say('filling the topics');
-    const measuring = { servers, setup, say, marks: await fillTopics(servers, setup, plan) };
+    const { longestMs } = plan;
+    const measuring = { servers, setup, longestMs, say, marks: await fillTopics(servers, setup, plan) };
     const figures: Figure[] = [];
     for (const database of databases) {
       const rounds: Round[] = [];

@@ -1,7 +1,7 @@
 import { Cleanup } from '../cleanup.ts';
 import type { DatabaseKind } from '../databases/index.ts';
 import type { Pair } from '../figure.ts';
-import { fillBySink, fillRaw, type Fill, type SinkFill } from '../fill.ts';
+import { fillBySink, fillRaw, type Fill, type Filled } from '../fill.ts';
 import { agesOfOlder } from '../hashes.ts';
 import type { Marks } from '../marks.ts';
 import type { Servers } from '../servers.ts';
@@ -23,6 +23,8 @@ export interface Measuring {
   readonly servers: Servers;
   readonly setup: Setup;
   readonly marks: Readonly<Record<MappingName, Marks>>;
+  /** How long a table that is being filled is watched, ms. */
+  readonly longestMs: number;
   readonly say: (line: string) => void;
 }
 
@@ -76,23 +78,28 @@ interface FillOf {
 
 /** @returns of a writer that is no sink, the rate alone means something. */
 async function fill(
-  { servers, setup, marks, say }: Measuring,
+  { servers, setup, marks, longestMs, say }: Measuring,
   database: Database,
   { writer, table, mapping }: FillOf,
-): Promise<SinkFill> {
+): Promise<{ rate: number; peakMemory: number }> {
   const { kind, address } = database;
   const sink = sinkOf(database, table, mapping);
   const cleanup = new Cleanup();
   try {
     const look = await kind.look(cleanup, address);
-    const watched: Fill = { look, table, marks: marks[mapping], minAge: mapping === 'change' ? agesOfOlder : 0 };
+    const minAge = mapping === 'change' ? agesOfOlder : 0;
+    const watched: Fill = { look, table, marks: marks[mapping], minAge, longestMs };
     const task = { configFile: setup.configFile, sink, broker: servers.kafka.address, address };
-    const found =
-      writer === 'sink'
-        ? await fillBySink(cleanup, setup, sink, watched)
-        : { rate: await fillRaw(cleanup, setup, { ...task, statements: writer }, watched), peakMemory: NaN };
-    say(`${kind.label}, ${mapping}, ${writer}: ${found.rate.toFixed(0)} rows/s`);
-    return found;
+    const told = ({ rate, busy }: Filled): string =>
+      `${kind.label}, ${mapping}, ${writer}: ${rate.toFixed(0)} rows/s; cores at work ${(busy * 100).toFixed(0)} %`;
+    if (writer === 'sink') {
+      const found = await fillBySink(cleanup, setup, sink, watched);
+      say(`${told(found)}; ${found.cpuMicros.toFixed(1)} µs of CPU a row in the sink, with its start`);
+      return found;
+    }
+    const found = await fillRaw(cleanup, setup, { ...task, statements: writer }, watched);
+    say(told(found));
+    return { ...found, peakMemory: NaN };
   } finally {
     await cleanup.close();
   }

@@ -11,16 +11,19 @@ export interface Plan {
   readonly sinkBatch: number;
   /** How many rows of a partition lie between two that are looked for. */
   readonly markEvery: number;
+  /** How long a table that is being filled is watched at most, ms. */
+  readonly longestMs: number;
 }
 
 /** The batches are the defaults of the configuration. */
 export const fullPlan: Plan = {
   rounds: 3,
-  rows: 200_000,
+  rows: 500_000,
   backlog: 1_000_000,
   sourceBatch: 10_000,
   sinkBatch: 5000,
   markEvery: 500,
+  longestMs: 15_000,
 };
 
 export const quickPlan: Plan = {
@@ -30,4 +33,5 @@ export const quickPlan: Plan = {
   sourceBatch: 500,
   sinkBatch: 200,
   markEvery: 20,
+  longestMs: 15_000,
 };
