@@ -1,6 +1,19 @@
 /** Up to this length, looking for non-ASCII bytes in a loop is faster than decoding UTF-8 in native code. */
 const LOOP_UP_TO = 32;
 
+/**
+ * How to pass over some bytes: steps of a shape of a datum, one behind the other.
+ *
+ *   steps := (VARINT | SIZED | FIXED length | OPTIONAL count steps)*
+ *
+ * OPTIONAL is a union of null, first, with what the next `count` numbers pass over.
+ */
+export type Passage = readonly number[];
+export const VARINT = 0;
+export const SIZED = 1;
+export const FIXED = 2;
+export const OPTIONAL = 3;
+
 /** Reads Avro's binary encoding from the bytes of one datum after the other. @throws RangeError where they end too early */
 export class AvroCursor {
   #bytes: Buffer = Buffer.alloc(0);
@@ -78,6 +91,28 @@ export class AvroCursor {
 
   skip(length: number): void {
     this.#take(length);
+  }
+
+  /** Passes over what has this shape, without a call for each part of it. */
+  pass(steps: Passage): void {
+    for (let step = 0; step < steps.length; step++) {
+      switch (steps[step]) {
+        case VARINT:
+          this.#varint();
+          break;
+        case SIZED:
+          this.#take(this.int());
+          break;
+        case FIXED:
+          this.#take(steps[++step] ?? 0);
+          break;
+        default: {
+          const branch = this.int();
+          if (branch !== 0 && branch !== 1) throw new RangeError('a union has no such branch');
+          step += branch === 0 ? 1 + (steps[step + 1] ?? 0) : 1;
+        }
+      }
+    }
   }
 
   #isAscii(start: number, end: number): boolean {

@@ -12,6 +12,9 @@ export interface RecordSource {
  */
 export class EventList implements Iterable<DecodedEvent> {
   readonly #sources: readonly RecordSource[];
+  /** Where each source begins among all records, and which one each record is of. */
+  readonly #starts: Int32Array;
+  readonly #sourceOf: Uint32Array;
   readonly #rowsAt: Int32Array;
   readonly #versionsAt: Int32Array;
   /** Events that were read, and those of other schemas than the first one's. */
@@ -23,6 +26,14 @@ export class EventList implements Iterable<DecodedEvent> {
   constructor(sources: readonly RecordSource[]) {
     const records = sources.reduce((sum, { length }) => sum + length, 0);
     this.#sources = sources;
+    this.#starts = new Int32Array(sources.length);
+    this.#sourceOf = new Uint32Array(records);
+    let start = 0;
+    for (const [index, { length }] of sources.entries()) {
+      this.#starts[index] = start;
+      this.#sourceOf.fill(index, start, start + length);
+      start += length;
+    }
     this.#rowsAt = new Int32Array(records);
     this.#versionsAt = new Int32Array(records);
   }
@@ -63,11 +74,7 @@ export class EventList implements Iterable<DecodedEvent> {
   }
 
   #recordAt(index: number): EventRecord | undefined {
-    let left = index;
-    for (const source of this.#sources) {
-      if (left < source.length) return source.at(left);
-      left -= source.length;
-    }
-    return undefined;
+    const source = this.#sourceOf[index] ?? 0;
+    return this.#sources[source]?.at(index - (this.#starts[source] ?? 0));
   }
 }

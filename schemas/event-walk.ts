@@ -1,15 +1,8 @@
 import avro, { type Type } from 'avsc';
 import { AvroCursor } from './avro-cursor.ts';
-import { exactLong, microsOf, millisLong, WrittenDecimal } from './avro-type.ts';
+import { exactLong } from './avro-type.ts';
+import { allOf, branchOf, skipAll, type Walk, walkOf } from './avro-walk.ts';
 import type { ColumnReader, ColumnValue } from './column-value.ts';
-
-/** How to read a type from bytes, and how to pass over it. */
-interface Walk {
-  readonly read: (cursor: AvroCursor) => unknown;
-  readonly skip: (cursor: AvroCursor) => void;
-  /** Values such that whoever takes these takes all; undefined when one has to look at each. */
-  readonly samples: readonly unknown[] | undefined;
-}
 
 /** A column that is wanted, by its name. */
 export interface WantedColumn {
@@ -56,90 +49,6 @@ export interface EventWalker {
   readonly version: (bytes: Buffer, versionAt: number, end: number) => number | bigint;
 }
 
-const sizedWalk = (read: Walk['read'], samples?: readonly unknown[]): Walk => ({
-  read,
-  skip: (cursor) => {
-    cursor.skip(cursor.int());
-  },
-  samples,
-});
-const varintWalk = (read: Walk['read'], samples: readonly unknown[]): Walk => ({ read, skip: read, samples });
-const fixedWalk = (length: number, read: Walk['read'], samples: readonly unknown[]): Walk => ({
-  read,
-  skip: (cursor) => {
-    cursor.skip(length);
-  },
-  samples,
-});
-
-const longs = [0, 2n ** 62n];
-const longWalk = varintWalk((cursor) => cursor.long(), longs);
-/** Who takes these takes all bytes. */
-const notUtf8 = Buffer.from([0xff]);
-const nullWalk: Walk = { read: () => null, skip: () => undefined, samples: [null] };
-
-/** Records of this program lie less deep than this; one that holds itself would lie deep without end. */
-const DEEPEST = 8;
-
-/** @returns undefined for types that the events of this program do not have */
-function walkOf(type: Type, depth: number): Walk | undefined {
-  const { types } = avro;
-  if (depth > DEEPEST) return undefined;
-  if (type === exactLong) return longWalk;
-  if (type === millisLong) return varintWalk((cursor) => microsOf(cursor.long()), longs);
-  if (type instanceof WrittenDecimal) {
-    if (!(type.underlyingType instanceof types.BytesType)) return undefined;
-    return sizedWalk((cursor) => type.textOf(cursor.sized()));
-  }
-  if (type instanceof types.StringType) return sizedWalk((cursor) => cursor.text(), ['']);
-  if (type instanceof types.BytesType) return sizedWalk((cursor) => cursor.sized(), [notUtf8]);
-  if (type instanceof types.IntType) return varintWalk((cursor) => cursor.int(), [0]);
-  if (type instanceof types.BooleanType) return fixedWalk(1, (cursor) => cursor.byte() !== 0, [false]);
-  if (type instanceof types.FloatType) return fixedWalk(4, (cursor) => cursor.float(), [0]);
-  if (type instanceof types.DoubleType) return fixedWalk(8, (cursor) => cursor.double(), [0]);
-  if (type instanceof types.NullType) return nullWalk;
-  if (type instanceof types.UnwrappedUnionType) return unionWalk(type.types.map((branch) => walkOf(branch, depth + 1)));
-  if (type instanceof types.RecordType) return recordWalk(type.fields.map((field) => walkOf(field.type, depth + 1)));
-  return undefined;
-}
-
-function unionWalk(found: readonly (Walk | undefined)[]): Walk | undefined {
-  const branches = allOf(found);
-  if (branches === undefined) return undefined;
-  return {
-    read: (cursor) => branchOf(cursor, branches).read(cursor),
-    skip: (cursor) => {
-      branchOf(cursor, branches).skip(cursor);
-    },
-    samples: allOf(branches.map(({ samples }) => samples))?.flat(),
-  };
-}
-
-/** Records inside a row are passed over only: no type of column is one. */
-function recordWalk(found: readonly (Walk | undefined)[]): Walk | undefined {
-  const fields = allOf(found);
-  if (fields === undefined) return undefined;
-  const skip = (cursor: AvroCursor) => {
-    for (const field of fields) field.skip(cursor);
-  };
-  const read = (cursor: AvroCursor) => {
-    skip(cursor);
-    return {};
-  };
-  return { read, skip, samples: undefined };
-}
-
-function branchOf<T>(cursor: AvroCursor, branches: readonly T[]): T {
-  const branch = branches[cursor.int()];
-  if (branch === undefined) throw new RangeError('a union has no such branch');
-  return branch;
-}
-
-function allOf<T>(items: readonly (T | undefined)[]): readonly T[] | undefined {
-  const found = items.filter((item) => item !== undefined);
-  return found.length === items.length ? found : undefined;
-}
-
 interface Columns {
   /** Passes over them. @returns whether each wanted one was written as a type that it takes */
   readonly fit: (cursor: AvroCursor) => boolean;
@@ -149,7 +58,7 @@ interface Columns {
 /** Columns that the writer did not have are null, those that nobody wants are passed over. */
 function columnsOf(type: Type, wanted: readonly WantedColumn[]): Columns | undefined {
   if (!(type instanceof avro.types.RecordType)) return undefined;
-  const walks = allOf(type.fields.map((field) => walkOf(field.type, 0)));
+  const walks = allOf(type.fields.map((field) => walkOf(field.type)));
   if (walks === undefined) return undefined;
   const steps = walks.map((walk, at) => {
     const slot = wanted.findIndex(({ name }) => name === type.fields[at]?.name);
@@ -157,8 +66,14 @@ function columnsOf(type: Type, wanted: readonly WantedColumn[]): Columns | undef
     return { walk, slot, column, doubted: column !== undefined && !takesAll(column, walk) };
   });
   const empty: null[] = wanted.map(() => null);
+  const skip = skipAll(walks);
+  const isDoubted = steps.some(({ doubted }) => doubted);
   return {
     fit: (cursor) => {
+      if (!isDoubted) {
+        skip(cursor);
+        return true;
+      }
       let fits = true;
       for (const { walk, column, doubted } of steps) {
         if (!doubted || column === undefined) walk.skip(cursor);
@@ -207,7 +122,7 @@ function alwaysThere(type: Type, wanted: readonly WantedColumn[]): boolean {
   const { fields } = type;
   return wanted.every(({ name }) => {
     const found = fields.find((field) => field.name === name);
-    return found !== undefined && walkOf(found.type, 0)?.samples?.includes(null) === false;
+    return found !== undefined && walkOf(found.type)?.samples?.includes(null) === false;
   });
 }
 
@@ -215,10 +130,11 @@ function alwaysThere(type: Type, wanted: readonly WantedColumn[]): boolean {
 export function eventWalker(type: Type, wanted: readonly WantedColumn[]): EventWalker | undefined {
   const [before, after, source, op, ...rest] = fieldsOf(type, ['before', 'after', 'source', 'op']) ?? [];
   if (before === undefined || after === undefined || source === undefined || op === undefined) return undefined;
-  const skipped = allOf([before, ...rest].map((part) => walkOf(part, 0)));
+  const skipped = allOf([before, ...rest].map((part) => walkOf(part)));
   const row = rowOf(after, wanted);
   const versionAt = versionPlace(source);
   const [first, ...last] = skipped ?? [];
+  const skipLast = skipAll(last);
   if (first === undefined || row === undefined || versionAt === undefined) return undefined;
   if (!(op instanceof avro.types.StringType)) return undefined;
   const branches = [none, row];
@@ -232,7 +148,7 @@ export function eventWalker(type: Type, wanted: readonly WantedColumn[]): EventW
       const rowFits = present.fit(datum);
       const version = versionAt(datum);
       lastOp = datum.textLike(lastOp);
-      for (const walk of last) walk.skip(datum);
+      skipLast(datum);
       return { rowAt, rowFits, versionAt: version, op: lastOp };
     }),
     row: (bytes, rowAt, end) => {
@@ -268,15 +184,15 @@ function rowOf(type: Type, wanted: readonly WantedColumn[]): Columns | undefined
 function versionPlace(type: Type): ((cursor: AvroCursor) => number) | undefined {
   if (!(type instanceof avro.types.RecordType)) return undefined;
   const { fields } = type;
-  const walks = allOf(fields.map((field) => walkOf(field.type, 0)));
+  const walks = allOf(fields.map((field) => walkOf(field.type)));
   const versionAt = fields.findIndex((field) => field.name === 'version' && field.type === exactLong);
   if (walks === undefined || versionAt < 0) return undefined;
-  const before = walks.slice(0, versionAt);
-  const rest = walks.slice(versionAt);
+  const skipBefore = skipAll(walks.slice(0, versionAt));
+  const skipRest = skipAll(walks.slice(versionAt));
   return (cursor) => {
-    for (const walk of before) walk.skip(cursor);
+    skipBefore(cursor);
     const place = cursor.at;
-    for (const walk of rest) walk.skip(cursor);
+    skipRest(cursor);
     return place;
   };
 }

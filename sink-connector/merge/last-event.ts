@@ -19,13 +19,17 @@ export interface MergedChanges {
  */
 export function lastEvents(changes: Changes, guarded: boolean): MergedChanges {
   const keys: string[] = [];
-  for (let index = 0; index < changes.length; index++) keys.push(changes.at(index)?.keyText ?? '');
+  const removals = new Uint8Array(changes.length);
+  for (let index = 0; index < changes.length; index++) {
+    const change = changes.at(index);
+    keys.push(change?.keyText ?? '');
+    removals[index] = change?.isRemoval === true ? 1 : 0;
+  }
   const upserts = new Selection(changes);
   const deletes = new Selection(changes);
   let last = -1;
   const settle = (): void => {
-    const change = changes.at(last);
-    if (last >= 0 && change !== undefined) (change.isRemoval ? deletes : upserts).add(last);
+    if (last >= 0) (removals[last] === 1 ? deletes : upserts).add(last);
   };
   // The events of a key follow each other, in the order of the log.
   for (const index of keyOrder(keys)) {

@@ -4,7 +4,13 @@ import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, Stored
 import { storedKey } from '../sql/stored-key.ts';
 import { offsetStatements, storedOffset, utcTime } from './bookkeeping.ts';
 import type { MysqlConnection, TextRow } from './connection.ts';
-import { cutStatements, type GuardStatements, type RowsStatement, type TableStatements } from './statements.ts';
+import {
+  cutStatements,
+  type GuardStatements,
+  type Rows,
+  type RowsStatement,
+  type TableStatements,
+} from './statements.ts';
 
 /** How many keys are read at once. */
 const keysOfPage = 10_000;
@@ -119,7 +125,7 @@ export class MysqlSession implements Session {
     }
   }
 
-  async #run(statement: RowsStatement, changes: Iterable<Change>): Promise<void> {
+  async #run(statement: RowsStatement, changes: Rows<Change>): Promise<void> {
     for (const sql of cutStatements(statement, changes, this.#connection.maxPacket)) await this.#connection.run(sql);
   }
 
@@ -127,7 +133,7 @@ export class MysqlSession implements Session {
    * Leaves out the rows whose keys were deleted at their version or above. Only the owner of a partition remembers
    * deletes of its keys, and a worker that is the owner no more misses the offset row: no lock is needed.
    */
-  async #notDeletedSince({ readDeleted }: GuardStatements, upserts: Changes): Promise<Iterable<Change>> {
+  async #notDeletedSince({ readDeleted }: GuardStatements, upserts: Changes): Promise<Rows<Change>> {
     const deleted = new Map<string, bigint>();
     for (const sql of cutStatements(readDeleted, upserts, this.#connection.maxPacket)) {
       for (const [key, version] of await this.#connection.rows(sql)) deleted.set(key ?? '', BigInt(version ?? 0));

@@ -19,6 +19,12 @@ export interface RowsStatement<Row = Change> {
   readonly rows: number;
 }
 
+/** Rows in an order, each of which may be made when it is asked for. */
+export interface Rows<Row> {
+  readonly length: number;
+  at(index: number): Row | undefined;
+}
+
 /** All statements on one table. They depend on its columns only, so they are made once. */
 export interface TableStatements {
   readonly upsert: RowsStatement;
@@ -59,7 +65,7 @@ export function tableStatements(table: TargetTable): TableStatements {
  */
 export function* cutStatements<Row>(
   statement: RowsStatement<Row>,
-  rows: Iterable<Row>,
+  rows: Rows<Row>,
   maxPacket: number,
 ): Generator<string> {
   const { before, between, after } = statement;
@@ -68,7 +74,9 @@ export function* cutStatements<Row>(
   let text = '';
   let bytes = 0;
   let count = 0;
-  for (const row of rows) {
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows.at(index);
+    if (row === undefined) continue;
     const next = statement.row(row);
     const size = sizeOf(next, budget) + between.length;
     if (size > limit) throw new RowTooLarge(size, maxPacket);
@@ -224,8 +232,8 @@ function rowLiteral(keyColumns: readonly KeyColumn[], valueColumns: readonly Col
 }
 
 function joined(literals: readonly Literal[], values: readonly Parameters<Literal>[0][]): string {
-  let text = '';
-  for (const [index, literal] of literals.entries()) text += (index === 0 ? '' : ',') + literal(values[index] ?? null);
+  let text = literals[0]?.(values[0] ?? null) ?? '';
+  for (let index = 1; index < literals.length; index++) text += `,${literals[index]?.(values[index] ?? null) ?? ''}`;
   return text;
 }
 

@@ -174,7 +174,9 @@ function arraysOf(table: TargetTable, changes: Changes): ColumnArrays {
   const values = table.valueColumns.map(({ type }) => new ArrayLiteral(type));
   const versions = new ArrayLiteral('long');
   const recordKeys = new ArrayLiteral('bytes');
-  for (const change of changes) {
+  for (let index = 0; index < changes.length; index++) {
+    const change = changes.at(index);
+    if (change === undefined) continue;
     addRow(keys, change.keyValues);
     addRow(values, change.values);
     if (!guarded) continue;
