@@ -74,6 +74,8 @@ export interface HeldLock {
   waitedFor(): Promise<void>;
   /** Ends, from the server's side, the connection of whoever waits for it. */
   endWaiting(): Promise<void>;
+  /** Locks another row of the table, which whoever waits has locked: the database ends one of the two, that one. */
+  alsoLock(key: string): Promise<void>;
   release(): Promise<void>;
 }
 

@@ -100,7 +100,14 @@ export class MysqlDatabase implements ContractDatabase {
     const connection = await this.#connect();
     this.#scope.after(() => connection.end().catch(() => undefined));
     await connection.query('START TRANSACTION');
-    await connection.query(`SELECT 1 FROM \`${table}\` WHERE \`${column}\` = ${connection.escape(key)} FOR UPDATE`);
+    const lock = async (value: string): Promise<void> => {
+      await connection.query(`SELECT 1 FROM \`${table}\` WHERE \`${column}\` = ${connection.escape(value)} FOR UPDATE`);
+    };
+    // InnoDB ends the transaction that has changed less.
+    const weight = uniqueName('weight');
+    await this.run(`CREATE TABLE ${weight} (id INT AUTO_INCREMENT PRIMARY KEY)`);
+    await connection.query(`INSERT INTO ${weight} VALUES ${Array.from({ length: 100 }, () => '(NULL)').join()}`);
+    await lock(key);
     const waiting = async (): Promise<unknown[]> =>
       await this.#rows(
         `SELECT r.trx_mysql_thread_id FROM information_schema.INNODB_LOCK_WAITS AS w
@@ -116,6 +123,7 @@ export class MysqlDatabase implements ContractDatabase {
       endWaiting: async () => {
         for (const id of await waiting()) await this.run(`KILL CONNECTION ${String(id)}`);
       },
+      alsoLock: lock,
       release: async () => {
         await connection.query('COMMIT');
       },

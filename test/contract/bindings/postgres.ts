@@ -83,9 +83,12 @@ export class PostgresDatabase implements ContractDatabase {
   readonly lockRow = async (table: string, column: string, key: string): Promise<HeldLock> => {
     const client = await this.#connect();
     await client.query('BEGIN');
-    await client.query(
-      `SELECT FROM ${this.#database.schema}."${table}" WHERE "${column}" = ${pg.escapeLiteral(key)} FOR UPDATE`,
-    );
+    const lock = async (value: string): Promise<void> => {
+      await client.query(
+        `SELECT FROM ${this.#database.schema}."${table}" WHERE "${column}" = ${pg.escapeLiteral(value)} FOR UPDATE`,
+      );
+    };
+    await lock(key);
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const waiting = `FROM pg_stat_activity WHERE ${rows[0]?.pid ?? 0} = ANY (pg_blocking_pids(pid))`;
     return {
@@ -95,6 +98,8 @@ export class PostgresDatabase implements ContractDatabase {
       endWaiting: async () => {
         await this.#database.rows(`SELECT pg_terminate_backend(pid) ${waiting}`);
       },
+      // Who has waited longest looks for deadlocks first, and ends itself.
+      alsoLock: lock,
       release: async () => {
         await client.query('COMMIT');
       },

@@ -27,6 +27,29 @@ export function waitingTests(binding: ContractBinding): void {
     assert.deepEqual(await stage.rows(persons), [['1', 'y', '2']]);
   });
 
+  test('a transaction that the database ends because of a deadlock is tried again', async (t) => {
+    const stage = await Stage.open(t, binding);
+    const { lockRow } = stage.database;
+    if (lockRow === undefined) {
+      t.skip('it has no locks on rows');
+      return;
+    }
+    const log = await stage.own(persons);
+    await log.write(written('1', 'x', 1), written('2', 'x', 1));
+    const lock = await lockRow('persons', 'person_id', '2');
+    const blocked = log.write(written('1', 'y', 2), written('2', 'y', 2));
+    await lock.waitedFor();
+    await lock.alsoLock('1');
+    await until('another attempt', () => stage.waits.length > 0);
+    await lock.release();
+    await blocked;
+    assert.match(stage.waits[0]?.message ?? '', /deadlock/i);
+    assert.deepEqual(await stage.rows(persons), [
+      ['1', 'y', '2'],
+      ['2', 'y', '2'],
+    ]);
+  });
+
   test('a rotated password takes effect at the next connection, and breaks none that lives', async (t) => {
     const database = await binding.open(t);
     if (database.createLogin === undefined) {
