@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { reasonOf } from '../ops/errors/index.ts';
 import type { ReplicationSession } from './capture/session.ts';
+import { CommandTime } from './command-time.ts';
 import type { DecodedCommand, Mutation } from './decode/mutation.ts';
-import { isInSlots } from './decode/key-slot.ts';
 import type { StreamDecoder } from './decode/ports.ts';
 import type { FoldTime, Unresolved } from './fold/change.ts';
 import { HeldKeys, type HeldKey } from './held-keys.ts';
+import { LongCommands } from './long-commands.ts';
 import { packNamesAndValues } from './packed-hash.ts';
 import { placeOf, type LinkEnd, type Shard } from './shard.ts';
 
@@ -44,6 +45,7 @@ class Follower {
   readonly #session: ReplicationSession;
   readonly #decoder: StreamDecoder;
   readonly #time: CommandTime;
+  readonly #long: LongCommands;
   readonly #held = new HeldKeys();
   #ackSoon = false;
   #ended = false;
@@ -53,6 +55,7 @@ class Follower {
     this.#session = session;
     this.#decoder = decoder;
     this.#time = new CommandTime(shard);
+    this.#long = new LongCommands(shard);
   }
 
   /** Whether keys are held back: no position may be committed until the stream has come to where they were read. */
@@ -68,8 +71,9 @@ class Follower {
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
       this.#release(command.start);
       if (this.#needsEvictions(command)) await this.#shard.clock.reach(command.end);
-      if (this.#isLong(command)) {
-        const left = await this.#foldLong(command);
+      if (this.#long.isLong(command)) {
+        // The batches of a long command could not be cut.
+        const left = this.holds ? tooFarBehind(command) : await this.#long.fold(command, this.#time.at(command));
         if (left !== undefined) return left;
       } else {
         for (const unresolved of this.#fold(command)) {
@@ -217,80 +221,6 @@ class Follower {
     if (hash === null) fold.apply({ kind: 'remove', db, key }, time);
     else fold.apply({ kind: 'replace', db, key, fields: hash, expireAt }, time);
   }
-
-  /** Whether a command may touch more hashes than a batch should hold. */
-  #isLong(command: DecodedCommand): boolean {
-    const first = command.mutations[0];
-    return (
-      first !== undefined &&
-      (first.kind === 'flush' || first.kind === 'swap' || command.mutations.length > this.#shard.unitLimit)
-    );
-  }
-
-  /**
-   * Folds a command of any number of keys. All of them may be done twice (they remove keys), so a batch may be cut in
-   * their middle: its position stands before the command and says that the command was begun (rule 7).
-   */
-  async #foldLong(command: DecodedCommand): Promise<Unresolved | undefined> {
-    // Its batches could not be cut.
-    if (this.holds) return tooFarBehind(command);
-    const { recorder, fold } = this.#shard;
-    const time = this.#time.at(command);
-    recorder.offset = command.end;
-    recorder.command = command.name;
-    for (const mutation of command.mutations) {
-      if (mutation.kind === 'swap') {
-        const unresolved = this.#swap(mutation, time);
-        if (unresolved !== undefined) return unresolved;
-      } else if (mutation.kind === 'flush') {
-        await this.#flush(mutation, command);
-      } else {
-        const unresolved = fold.apply(mutation, time);
-        if (unresolved !== undefined) return unresolved;
-        await this.#cutInside(command);
-      }
-    }
-    return undefined;
-  }
-
-  async #flush(mutation: Extract<Mutation, { kind: 'flush' }>, command: DecodedCommand): Promise<void> {
-    const { state, fold, told } = this.#shard;
-    const { slots } = mutation;
-    told.flushed(mutation.db, slots);
-    for (const db of mutation.db === 'all' ? state.databases() : [mutation.db]) {
-      for (const key of state.keys(db)) {
-        if (slots !== 'all' && !isInSlots(key, slots)) continue;
-        fold.flushed(db, key);
-        await this.#cutInside(command);
-      }
-    }
-  }
-
-  #swap(mutation: Extract<Mutation, { kind: 'swap' }>, time: FoldTime): Unresolved | undefined {
-    const { a, b } = mutation;
-    const { state, fold, unitLimit } = this.#shard;
-    if (a === b) return undefined;
-    // Doing it twice would undo it, so it is never cut; a swap too large for one batch is read as a snapshot instead.
-    if (state.count(a) + state.count(b) > unitLimit) {
-      return {
-        kind: 'unresolved',
-        reason: 'SWAPDB of more hashes than one transaction may hold',
-        db: a,
-        key: Buffer.alloc(0),
-      };
-    }
-    const keys = new Map<string, Buffer>();
-    for (const db of [a, b]) for (const key of state.keys(db)) keys.set(key.toString('latin1'), key);
-    for (const key of keys.values()) fold.swapped(a, b, key, time);
-    return undefined;
-  }
-
-  async #cutInside(command: DecodedCommand): Promise<void> {
-    const { committer } = this.#shard;
-    if (!committer.full) return;
-    const { start, db, inTransaction } = command;
-    await committer.cut(placeOf(this.#shard, start, { db, inTransaction, begun: true }), performance.now());
-  }
 }
 
 const RESOLVED: readonly Unresolved[] = [];
@@ -300,37 +230,6 @@ type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
 /** More than a batch may hold came between a command and the read of its key. */
 function tooFarBehind({ name, db }: DecodedCommand): Unresolved {
   return { kind: 'unresolved', reason: `${name} while a key is held back`, db, key: Buffer.alloc(0) };
-}
-
-/** The bounds of a command's time, asked of the clock only when a removal wants to know. */
-class CommandTime implements FoldTime {
-  readonly #shard: Shard;
-  #start = 0;
-  #end = 0;
-  command = '';
-
-  constructor(shard: Shard) {
-    this.#shard = shard;
-  }
-
-  at(command: Pick<DecodedCommand, 'name' | 'start' | 'end'>): this {
-    this.command = command.name;
-    this.#start = command.start;
-    this.#end = command.end;
-    return this;
-  }
-
-  get notBefore(): number {
-    return this.#shard.clock.notBefore(this.#start);
-  }
-
-  get notAfter(): number {
-    return this.#shard.clock.notAfter(this.#end);
-  }
-
-  evicted(db: number, key: Buffer, hasExpiry: boolean): 'yes' | 'no' | 'maybe' {
-    return this.#shard.clock.evicted(this.#start, this.#end, db, key, hasExpiry);
-  }
 }
 
 /** The next chunk (null: the link is gone), or undefined when the commit is over or the time has passed first. */
