@@ -1,3 +1,5 @@
+import { AfterwriteError } from '../ops/errors/index.ts';
+
 /**
  * The bytes of a whole Redis hash in one buffer, as decode makes them, fold changes them and state keeps them:
  *
@@ -9,6 +11,9 @@
 
 /** A length up to 2^56 takes at most this many bytes. */
 const LENGTH_SIZE_MAX = 8;
+
+/** More than any state can hold, bytes: what grows beyond it is given up before this process runs out of memory. */
+const LARGEST = 1024 * 1024 * 1024;
 
 /** How many bytes a length takes. */
 export function lengthSize(length: number): number {
@@ -93,12 +98,14 @@ export class PackedCursor {
   }
 }
 
-/** Collects fields into a packed hash; grows as needed; reused by its owner. */
+/** Collects fields into a packed hash; grows as needed, up to `largest` bytes (STATE_FULL); reused by its owner. */
 export class PackedWriter {
   #bytes: Buffer;
   #at = 0;
+  readonly #largest: number;
 
-  constructor(capacity = 4096) {
+  constructor(capacity = 4096, largest = LARGEST) {
+    this.#largest = largest;
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
   }
 
@@ -137,6 +144,11 @@ export class PackedWriter {
 
   #room(more: number): void {
     if (this.#at + more <= this.#bytes.length) return;
+    if (this.#at + more > this.#largest) {
+      throw new AfterwriteError('STATE_FULL', `a hash takes more than the ${this.#largest} bytes that are possible`, {
+        remedy: 'Split the hash into several keys: one of this size cannot be carried.',
+      });
+    }
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + more));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;

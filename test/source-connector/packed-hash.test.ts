@@ -37,3 +37,14 @@ test('names and values can be appended one by one, integers as decimal text', ()
   assert.equal(`${cursor.name().toString()}${cursor.value().toString()}`, '<>');
   assert.equal(cursor.next(), false);
 });
+
+test('a hash that grows beyond what is possible is an error with a name, before memory is taken for it', () => {
+  const writer = new PackedWriter(16, 1000);
+  const text = Buffer.alloc(400);
+  writer.append(text, 0, 400);
+  writer.append(text, 0, 400);
+  assert.throws(() => {
+    writer.append(text, 0, 400);
+  }, /STATE_FULL: a hash takes more than the 1000 bytes that are possible/);
+  assert.equal(writer.view().length, 804);
+});
