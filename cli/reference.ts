@@ -2,9 +2,10 @@ import { configJsonSchema } from '../config/index.ts';
 import { catalogue } from '../ops/errors/index.ts';
 import { createMetrics } from '../ops/metrics.ts';
 import { sinkMetrics } from '../sink-connector/metrics.ts';
+import { replicationStates } from '../source-connector/capture/replication-state.ts';
 import { sourceMetrics } from '../source-connector/metrics.ts';
 
-/** docs/reference.md: every option, error and metric, from the code that defines them. */
+/** docs/reference.md: every option, error, state and metric, from the code that defines them. */
 export async function referenceText(): Promise<string> {
   return `# Reference
 
@@ -29,6 +30,17 @@ for a person.
 ${Object.entries(catalogue)
   .sort(([a], [b]) => (a < b ? -1 : 1))
   .map(([code, { meaning, remedy, recovery }]) => `| \`${code}\` | ${cell(meaning)} | ${cell(remedy)} | ${recovery} |`)
+  .join('\n')}
+
+## States of the replication
+
+In the source's log, on \`/healthz\` and \`/readyz\` (\`state\`, and with its figures \`replication\`), and on \`/metrics\`
+(\`afterwrite_source_state\`, 1 for one of them).
+
+| state | |
+|---|---|
+${Object.entries(replicationStates)
+  .map(([state, meaning]) => `| \`${state}\` | ${cell(meaning)} |`)
   .join('\n')}
 
 ## Metrics

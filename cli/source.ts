@@ -41,6 +41,7 @@ export function sourceOf(
     limits: source.batch,
     ignoreCommands: source.ignoreCommands,
     breaker: { ...source.breaker, confirmed },
+    spillBytes: source.spillBytes,
     toleratedOutageMs: source.toleratedOutage,
     resync,
     log,

@@ -52,6 +52,11 @@ export const source = urlOrHost(
     toleratedOutage: duration
       .prefault('60s')
       .describe('a backlog that would not hold the stream of so long is warned of'),
+    spillBytes: bytes
+      .prefault('1GiB')
+      .describe(
+        'how much of the stream may wait for Kafka on disk, beside the state; then the link is closed until it is taken',
+      ),
     ignoreCommands: z
       .array(text)
       .default([])

@@ -18,6 +18,8 @@ const MULTI_BATCHES = 4;
 const STATE_SHARE = 4;
 /** After this long without records the position is committed alone, so that a restart finds it in the backlog, ms. */
 const IDLE_COMMIT = 5000;
+/** Nor do more bytes of the stream pass without a commit: as many are kept in memory for the next life (capture/). */
+const IDLE_BYTES = 16 * 1024 * 1024;
 
 /** What of a position the committer adds itself. */
 export type Place = Omit<Position, 'log' | 'at' | 'v'>;
@@ -83,6 +85,11 @@ export class Committer {
     return this.#batch.records === 0 && this.#inflight === undefined;
   }
 
+  /** Whether the last commit failed. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Resolves when the commit under way is over; undefined when there is none. Never rejects: `cut` and `settled` tell. */
   get underway(): Promise<void> | undefined {
     return this.#inflight;
@@ -97,7 +104,9 @@ export class Committer {
       if (this.#firstAt === 0) this.#firstAt = now;
       return Math.max(0, this.#firstAt + this.#limits.linger - now);
     }
-    return offset === this.#lastOffset ? undefined : Math.max(0, this.#lastCommitAt + IDLE_COMMIT - now);
+    if (offset === this.#lastOffset) return undefined;
+    if (this.#lastOffset >= 0 && offset - this.#lastOffset >= IDLE_BYTES) return 0;
+    return Math.max(0, this.#lastCommitAt + IDLE_COMMIT - now);
   }
 
   /** Begins to commit the batch with this place as its position; waits for the commit before it. */

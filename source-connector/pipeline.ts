@@ -1,26 +1,28 @@
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import type { ResolveEndpoint } from '../clients/redis/index.ts';
+import { ControlConnection, holdsStream, type ResolveEndpoint } from '../clients/redis/index.ts';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone } from '../ops/retry.ts';
 import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/index.ts';
-import { MasterClock } from './capture/clock.ts';
+import type { MasterClock } from './capture/clock.ts';
+import type { Feed } from './capture/feed.ts';
 import { FencedReader } from './capture/fenced-reader.ts';
-import { ServerWatch, type BacklogFacts } from './capture/server-watch.ts';
-import { openSession } from './capture/link.ts';
-import type { ReplicationSession, ReplicationState, ResumePoint } from './capture/session.ts';
+import { ResyncPace } from './capture/resync-pace.ts';
+import type { ReplicationSession, ResumePoint } from './capture/session.ts';
 import { Committer, type CommitLimits } from './committer.ts';
 import { captureOf, sameMappings, type Contract } from './contract.ts';
 import { RdbDecoder } from './decode/rdb.ts';
 import { CommandDecoder } from './decode/stream.ts';
 import { Fold } from './fold/fold.ts';
+import type { PipelineNews } from './news.ts';
 import { decodePosition, type Position } from './position.ts';
 import { describeProblem, MappingView } from './record/mapping-view.ts';
-import { Recorder, type RecorderNews } from './record/recorder.ts';
+import { Recorder } from './record/recorder.ts';
 import { createSender } from './send/kafkajs-sender.ts';
 import type { TransactionalSender } from './send/port.ts';
-import type { Breaker, LinkEnd, Shard, ShardNews } from './shard.ts';
+import type { Breaker, LinkEnd, Shard } from './shard.ts';
 import { recoverState } from './rebuild.ts';
 import { readSnapshot } from './snapshot.ts';
 import type { StateStore } from './state/port.ts';
@@ -34,36 +36,20 @@ export interface PipelineOptions {
   readonly contracts: readonly Contract[];
   readonly kafka: ResolveKafkaConnection;
   readonly redis: ResolveEndpoint;
+  /** Both outlive the pipeline: the link goes on, and what is proven of the master's clock stays. */
+  readonly feed: Feed;
+  readonly clock: MasterClock;
   readonly registry: SchemaRegistry;
   readonly stateFolder: string;
   readonly limits: CommitLimits;
   readonly maxRecordBytes: number;
   readonly ignoreCommands: ReadonlySet<string>;
   readonly breaker: Breaker;
-  /** How long a link may be down, in ms, before the backlog has to be large enough for it. */
-  readonly toleratedOutageMs: number;
   /** Whether to begin with a full resync, wherever the position stands. */
   readonly resync: boolean;
   readonly news: PipelineNews;
   readonly log: Logger;
 }
-
-export interface PipelineNews extends ShardNews, RecorderNews {
-  readonly state: (state: ReplicationState) => void;
-  backlog(facts: BacklogFacts): void;
-  /** The Redis server cannot be followed now; it is tried again. */
-  waits(error: AfterwriteError): void;
-  /** A Kafka transaction was committed: the stream's offset, its records and bytes. */
-  committed(offset: number, records: number, bytes: number): void;
-  /** A link was opened, or a full resync asked for. */
-  link(event: 'continue' | 'full', replid: string, offset: number): void;
-}
-
-/** A full resync costs the master a fork: after the first, each waits twice as long as the one before, ms. */
-const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 60_000;
-/** After this long without another one, the next full resync does not wait, ms. */
-const CALM = 300_000;
 
 /**
  * One life of a shard: claim the transactional id, read the position, recover the state to it, and carry the stream
@@ -73,19 +59,7 @@ const CALM = 300_000;
 export async function runPipeline(options: PipelineOptions, stopping: AbortSignal): Promise<void> {
   const { pipeline, shard, kafka, redis, maxRecordBytes, log } = options;
   const sender = createSender({ resolve: kafka, pipeline, shard, maxRecordBytes, logger: log });
-  const onWarning = (message: string): void => {
-    log.warn(message);
-  };
-  const clock = new MasterClock({ endpoint: redis, onWarning });
   const reader = new FencedReader(redis);
-  const watch = new ServerWatch({
-    endpoint: redis,
-    toleratedOutageMs: options.toleratedOutageMs,
-    onWarning,
-    onBacklog: (facts) => {
-      options.news.backlog(facts);
-    },
-  });
   try {
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
@@ -93,11 +67,10 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const goesOn = agrees && !position.snapshot && !options.resync;
     const rebuild = { ...options, marksTopic: options.topics.marks };
     const { store, recovered } = await recoverState(options.stateFolder, position?.log ?? null, rebuild, log);
-    clock.start();
-    watch.start();
-    const wired = wire({ options, state: store, position, stopping, sender, clock, reader });
+    const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
+    const wired = wire({ options, state: store, position, stopping, sender, reader });
     try {
-      await carry(wired, options, goesOn && recovered, position?.begun ?? false);
+      await carry(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
     } finally {
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
@@ -105,8 +78,6 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     }
   } finally {
     reader.close();
-    await watch.close();
-    await clock.close();
     await sender.close();
   }
 }
@@ -116,17 +87,18 @@ interface Parts {
   readonly state: StateStore;
   readonly position: Position | null;
   readonly sender: TransactionalSender;
-  readonly clock: MasterClock;
   readonly reader: FencedReader;
   readonly stopping: AbortSignal;
 }
 
 /** Makes the stages and ties them together. */
-function wire({ options, state, position, sender, clock, reader, stopping }: Parts): Shard {
-  const { pipeline, shard, topics, contracts, maxRecordBytes, news } = options;
+function wire({ options, state, position, sender, reader, stopping }: Parts): Shard {
+  const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
   const views = contracts.map((contract) => viewOf(contract, options));
   const lookUp = (db: number, key: Buffer): MappingView | undefined => views.find((view) => view.captures(db, key));
   const committer = new Committer(sender, state, options.limits, performance.now(), (place, records, bytes) => {
+    feed.committed(place.replid, place.offset);
+    clock.passed(place.offset);
     news.committed(place.offset, records, bytes);
   });
   const recorder = new Recorder({
@@ -177,21 +149,21 @@ function viewOf({ mapping, keySchemaId, valueSchemaId, frozen }: Contract, optio
   });
 }
 
+type Carrying = PipelineOptions & { readonly pace: ResyncPace };
+
 /** Opens link after link, each where the one before ended, or with a full resync where that is not possible. */
-async function carry(shard: Shard, options: PipelineOptions, goesOn: boolean, begun: boolean): Promise<void> {
+async function carry(shard: Shard, options: Carrying, goesOn: boolean, begun: boolean): Promise<void> {
   const { progress, stopping } = shard;
   let resume = goesOn;
+  // What a person asks for does not wait.
+  let mayWait = !options.resync;
   // A command that was begun but not finished counts on its own stream only: a promoted replica may never have had it.
   let unfinishedOn = begun ? progress.replid : undefined;
-  let resyncWait = 0;
-  let lastResync = -Infinity;
   for (;;) {
-    const session = await connect(
-      options,
-      resume ? { replid: progress.replid, offset: progress.offset } : null,
-      stopping,
-    );
+    const point = resume ? { replid: progress.replid, offset: progress.offset } : null;
+    const session = await connect(options, point, mayWait, stopping);
     if (session === undefined) return;
+    mayWait = true;
     try {
       const { answer } = session;
       if (answer.kind === 'continue' && unfinishedOn !== undefined && answer.replid !== unfinishedOn) {
@@ -204,19 +176,11 @@ async function carry(shard: Shard, options: PipelineOptions, goesOn: boolean, be
       resume = !progress.snapshot;
       if (typeof end === 'object') {
         resume = false;
+        options.feed.close();
         const key = end.key.toString();
-        options.log.warn(
-          { reason: end.reason, db: end.db, key, waitMs: resyncWait },
-          'the stream does not say enough; a full resync will',
-        );
+        options.log.warn({ reason: end.reason, db: end.db, key }, 'the stream does not say enough; a full resync will');
       } else {
-        options.log.warn({ reason: session.brokenBy?.message, offset: progress.offset }, 'the link to Redis broke');
-      }
-      if (!resume) {
-        if (performance.now() - lastResync > CALM) resyncWait = 0;
-        lastResync = performance.now();
-        await pause(resyncWait, stopping);
-        resyncWait = resyncWait === 0 ? FIRST_WAIT : Math.min(resyncWait * 2, LONGEST_WAIT);
+        options.log.warn({ reason: session.brokenBy?.message, offset: progress.offset }, 'the link to Redis is over');
       }
     } finally {
       session.close();
@@ -226,20 +190,25 @@ async function carry(shard: Shard, options: PipelineOptions, goesOn: boolean, be
 
 /** Opens the next link, however long that takes; undefined when the shard is to stop. */
 async function connect(
-  options: PipelineOptions,
+  options: Carrying,
   resume: ResumePoint | null,
+  mayWait: boolean,
   signal: AbortSignal,
 ): Promise<ReplicationSession | undefined> {
+  const { feed, news, log } = options;
   try {
     return await retryUntilDone(
-      () => openSession({ endpoint: options.redis, onState: options.news.state }, resume, signal),
+      async () => {
+        if (mayWait && !feed.holds(resume)) await waitForTurn(options, resume, signal);
+        return await feed.open(resume);
+      },
       {
         signal,
         firstWaitMs: 100,
         longestWaitMs: 10_000,
         onWait: ({ error, waitMs }) => {
-          options.news.waits(error);
-          options.log.warn({ err: error, waitMs }, 'the Redis server cannot be followed yet');
+          news.waits(error, waitMs);
+          log.warn({ err: error, waitMs }, 'the Redis server cannot be followed yet');
         },
       },
     );
@@ -249,8 +218,32 @@ async function connect(
   }
 }
 
+/** Waits as long as a full resync has to, unless the server can do without one. */
+async function waitForTurn(options: Carrying, resume: ResumePoint | null, signal: AbortSignal): Promise<void> {
+  const { pace, redis, news, log } = options;
+  if (pace.waitMs() === 0 || (resume !== null && (await goesOnFrom(redis, resume, signal)))) return;
+  const waitMs = pace.waitMs();
+  news.pauses(waitMs);
+  log.warn({ waitMs }, 'a full resync waits: it follows others too soon');
+  await wait(waitMs, undefined, { signal });
+}
+
+/** False where it cannot be known: then a full resync is likely. */
+async function goesOnFrom(redis: ResolveEndpoint, resume: ResumePoint, signal: AbortSignal): Promise<boolean> {
+  let connection: ControlConnection | undefined;
+  try {
+    connection = await ControlConnection.open(await redis(), { signal });
+    return (await holdsStream(connection, resume.replid, resume.offset)) === true;
+  } catch (error) {
+    if (error instanceof AfterwriteError) return false;
+    throw error;
+  } finally {
+    connection?.close();
+  }
+}
+
 /** One link from the answer to PSYNC to its end. */
-async function followLink(shard: Shard, session: ReplicationSession, options: PipelineOptions): Promise<LinkEnd> {
+async function followLink(shard: Shard, session: ReplicationSession, options: Carrying): Promise<LinkEnd> {
   const { progress, captures, recorder } = shard;
   const { answer } = session;
   const { ignoreCommands } = options;
@@ -258,9 +251,14 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Pi
   shard.clock.follow(answer.replid, answer.replid === shard.clockFloor.replid ? shard.clockFloor.ms : 0);
   let rest = Buffer.alloc(0);
   if (answer.kind === 'full') {
-    const read = await readSnapshot(shard, session, answer, new RdbDecoder({ captures }));
-    if (!Buffer.isBuffer(read)) return read;
-    rest = Buffer.from(read);
+    await options.pace.began();
+    try {
+      const read = await readSnapshot(shard, session, answer, new RdbDecoder({ captures }));
+      if (!Buffer.isBuffer(read)) return read;
+      rest = Buffer.from(read);
+    } finally {
+      await options.pace.ended();
+    }
   }
   progress.replid = answer.replid;
   recorder.replid = answer.replid;
@@ -268,8 +266,4 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Pi
   const decoder = new CommandDecoder({ captures, ignoreCommands, offset, db, inTransaction });
   decoder.push(rest);
   return await followStream(shard, session, decoder);
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await wait(ms, undefined, { signal }).catch(() => undefined);
 }

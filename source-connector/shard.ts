@@ -21,8 +21,6 @@ export interface TimeBounds {
   reach(offset: number): Promise<void>;
   /** Whether the DEL or UNLINK of this key, which begins and ends at these offsets, was an eviction. */
   evicted(start: number, end: number, db: number, key: Buffer, hasExpiry: boolean): 'yes' | 'no' | 'maybe';
-  /** Nobody will ask about commands before this offset any more. */
-  passed(offset: number): void;
 }
 
 /** What folds mutations: fold/fold.ts, whatever rows are. */
@@ -88,6 +86,8 @@ export interface Shard {
 /** What the shard tells its surroundings, for logs and metrics. */
 export interface ShardNews {
   commands(count: number): void;
+  /** Nothing that the stream says up to here waits for Kafka. */
+  upToDate(replid: string, offset: number): void;
   flushed(db: number | 'all', slots: readonly SlotRange[] | 'all'): void;
   /** A key was read beside the stream, for this reason. */
   keyRead(reason: string): void;

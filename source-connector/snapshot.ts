@@ -36,7 +36,7 @@ export async function readSnapshot(
   if (ended !== undefined) return ended;
   const rest = await afterMark(session, answer, decoder.position, decoder.rest());
   if (!Buffer.isBuffer(rest)) return shard.stopping.aborted ? 'stopped' : 'broken';
-  session.snapshotRead();
+  session.snapshotRead(rest.length);
   await reader.removeVanished();
   progress.snapshot = false;
   recorder.endSnapshot();

@@ -92,18 +92,20 @@ class Follower {
     this.#release(this.#decoder.offset);
     this.#keepProgress();
     told.commands(commands);
-    if (this.#ackSoon && committer.idle) this.#acknowledge(this.#decoder.offset);
+    if (committer.idle) {
+      if (!this.holds) told.upToDate(this.#shard.progress.replid, this.#decoder.offset);
+      if (this.#ackSoon) this.#acknowledge(this.#decoder.offset);
+    }
     return undefined;
   }
 
   /** Commits what was folded so far, and acknowledges it to the master when Kafka has it. */
   async cut(): Promise<void> {
-    const { committer, progress, clock } = this.#shard;
+    const { committer, progress } = this.#shard;
     const { offset } = progress;
-    clock.passed(offset);
     await committer.cut(placeOf(this.#shard, offset, progress), performance.now());
     void committer.underway?.then(() => {
-      if (!this.#ended) this.#acknowledge(offset);
+      if (!this.#ended && !committer.failed) this.#acknowledge(offset);
     });
   }
 

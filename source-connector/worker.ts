@@ -1,17 +1,22 @@
+import { join } from 'node:path';
 import { ensureTopics, withAdmin, type ResolveKafkaConnection, type TopicSpec } from '../clients/kafka/index.ts';
 import type { ResolveEndpoint } from '../clients/redis/index.ts';
 import { deadLettersTopicSpec, positionsPartitions } from '../config/index.ts';
 import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
-import type { PartStatus, PartStatuses } from '../ops/http.ts';
+import type { PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { retryUntilDone } from '../ops/retry.ts';
 import type { Mapping, SchemaRegistry } from '../schemas/index.ts';
-import type { ReplicationState } from './capture/session.ts';
+import { MasterClock } from './capture/clock.ts';
+import { Feed } from './capture/feed.ts';
+import { ServerWatch } from './capture/server-watch.ts';
 import type { CommitLimits } from './committer.ts';
 import { agreeOnSchemas } from './contract.ts';
 import { sourceMetrics, type SourceMetrics } from './metrics.ts';
-import { runPipeline, type PipelineNews } from './pipeline.ts';
+import { newsTo } from './news.ts';
+import { runPipeline } from './pipeline.ts';
+import { ReplicationStatus } from './replication-status.ts';
 import type { Breaker } from './shard.ts';
 
 /** What a source worker needs; connections resolve their secrets anew at each attempt. */
@@ -27,6 +32,8 @@ export interface SourceWorkerOptions {
   readonly limits: CommitLimits;
   readonly ignoreCommands: readonly string[];
   readonly breaker: Breaker;
+  /** How much of the stream may wait on disk, bytes. */
+  readonly spillBytes: number;
   /** How long a link may be down, in ms, before a backlog that is smaller is warned of. */
   readonly toleratedOutageMs: number;
   /** Whether it begins with a full resync, wherever the committed position stands; not unless told. */
@@ -46,23 +53,55 @@ export interface TopicSettings {
   readonly maxRecordBytes: number;
 }
 
+/** Bytes that may come while the disk is slow to take what came before. */
+const BUFFER = 8 * 1024 * 1024;
+
 /** Runs the shard's pipeline, life after life, until it is stopped or a person has to act. */
 export class SourceWorker {
   readonly #options: SourceWorkerOptions;
   readonly #metrics: SourceMetrics;
+  readonly #status: ReplicationStatus;
+  readonly #feed: Feed;
+  readonly #clock: MasterClock;
+  readonly #watch: ServerWatch;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  #state: ReplicationState | 'starting' | 'failed' = 'starting';
-  #trouble: string | undefined;
-  #offset = -1;
   /** Until the first commit: from then on the position itself says whether a snapshot is being read. */
   #resync: boolean;
-  #snapshot: { bytes: number; total: number | undefined } | undefined;
 
   constructor(options: SourceWorkerOptions) {
+    const { redis: endpoint, spillBytes, stateFolder, toleratedOutageMs, log } = options;
     this.#options = options;
     this.#resync = options.resync ?? false;
-    this.#metrics = sourceMetrics(options.metrics);
+    const spilledBytes = (): number => this.#feed.spilledBytes;
+    const status = new ReplicationStatus({ spillLimit: spillBytes, spilledBytes, log });
+    const metrics = sourceMetrics(options.metrics, () => status.levels());
+    status.showIn(metrics);
+    this.#status = status;
+    this.#metrics = metrics;
+    const onWarning = (message: string): void => {
+      log.warn(message);
+    };
+    const seen = (replid: string, offset: number): void => {
+      status.lag.seen(replid, offset, performance.now());
+    };
+    this.#feed = new Feed({
+      endpoint,
+      bufferBytes: BUFFER,
+      spill: { folder: join(stateFolder, 'spill'), diskBytes: spillBytes },
+      onState: (state) => {
+        status.enter(state);
+      },
+      onReceived: seen,
+      onWarning,
+      stopping: this.#stopping.signal,
+    });
+    this.#clock = new MasterClock({ endpoint, onWarning, onOffset: seen });
+    const onBacklog = ({ size, rate }: { size: number; rate: number }): void => {
+      metrics.backlogBytes.set(size);
+      metrics.streamRate.set(rate);
+    };
+    this.#watch = new ServerWatch({ endpoint, toleratedOutageMs, onWarning, onBacklog });
   }
 
   /** Runs until `stop`, and rejects when a person has to act. @throws AfterwriteError */
@@ -79,148 +118,76 @@ export class SourceWorker {
 
   /** Not ok when a person must act: an outage ends by itself; for /healthz. */
   health(): PartStatuses {
-    return { source: this.#status(this.#state === 'failed' ? this.#trouble : undefined) };
+    const { state, trouble } = this.#status;
+    return { source: this.#status.part(state === 'failed' ? trouble : undefined) };
   }
 
   /** Whether the shard follows the stream; for /readyz. */
   ready(): PartStatuses {
-    const follows = this.#state === 'streaming' && this.#offset >= 0;
-    return { source: this.#status(this.#trouble ?? (follows ? undefined : `the shard is ${this.#state}`)) };
-  }
-
-  #status(reason: string | undefined): PartStatus {
-    const snapshot = this.#snapshot;
-    const details = {
-      state: this.#state,
-      offset: this.#offset,
-      ...(snapshot === undefined ? {} : { snapshotBytes: snapshot.bytes, snapshotTotal: snapshot.total ?? null }),
-    };
-    return reason === undefined ? { ok: true, details } : { ok: false, reason, details };
+    const { state, offset, trouble, text } = this.#status;
+    const follows = (state === 'streaming' || state === 'spilling') && offset >= 0;
+    return { source: this.#status.part(trouble ?? (follows ? undefined : `the shard is ${text}`)) };
   }
 
   async #lives(): Promise<void> {
     const { signal } = this.#stopping;
-    const { log } = this.#options;
+    const status = this.#status;
+    this.#clock.start();
+    this.#watch.start();
     try {
       await retryUntilDone(() => this.#life(signal), {
         signal,
         firstWaitMs: 200,
         longestWaitMs: 10_000,
-        worked: () => this.#trouble === undefined,
+        worked: () => status.trouble === undefined,
         onWait: ({ error, attempts, waitMs }) => {
-          this.#trouble = error.message;
-          log.warn({ err: error, attempts, waitMs }, 'the source begins again from its committed position');
+          status.trouble = error.message;
+          this.#options.log.warn(
+            { err: error, attempts, waitMs },
+            'the source begins again from its committed position',
+          );
         },
       });
     } catch (error) {
       if (signal.aborted) return;
-      this.#show('failed');
-      this.#trouble = reasonOf(error);
+      status.enter('failed');
+      status.trouble = reasonOf(error);
       throw error;
     } finally {
-      if (signal.aborted) this.#show('stopped');
+      this.#feed.close();
+      await this.#watch.close();
+      await this.#clock.close();
+      if (signal.aborted) status.enter('stopped');
     }
   }
 
   /** One life: agree with Kafka and the registry, then carry the stream. Rejects as `retry` when it may begin again. */
   async #life(signal: AbortSignal): Promise<void> {
-    const { pipeline, shard, mappings, kafka, redis, registry, topics, log, limits, breaker } = this.#options;
+    const { mappings, kafka, registry, topics, log, ignoreCommands } = this.#options;
+    if (!this.#feed.isOpen) this.#status.enter('starting');
     await withAdmin({ resolve: kafka, logger: log }, (admin) => ensureTopics(admin, topicSpecs(mappings, topics)));
     const contracts = await agreeOnSchemas(mappings, topics.partitions, registry);
     this.#metrics.lives.inc();
+    const news = newsTo(log, this.#metrics, this.#status, () => {
+      this.#resync = false;
+    });
     try {
       await runPipeline(
         {
-          pipeline,
-          shard,
-          topics,
+          ...this.#options,
           contracts,
-          kafka,
-          redis,
-          registry,
-          stateFolder: this.#options.stateFolder,
-          limits,
+          feed: this.#feed,
+          clock: this.#clock,
           maxRecordBytes: topics.maxRecordBytes,
-          ignoreCommands: new Set(this.#options.ignoreCommands.map((name) => name.toUpperCase())),
-          breaker,
-          toleratedOutageMs: this.#options.toleratedOutageMs,
+          ignoreCommands: new Set(ignoreCommands.map((name) => name.toUpperCase())),
           resync: this.#resync,
-          log,
-          news: this.#news(),
+          news,
         },
         signal,
       );
     } catch (error) {
       throw againIfReload(error);
     }
-  }
-
-  #show(state: ReplicationState | 'failed'): void {
-    if (state === this.#state) return;
-    this.#metrics.state.set({ state: this.#state }, 0);
-    this.#metrics.state.set({ state }, 1);
-    this.#state = state;
-    this.#options.log.info({ state, offset: this.#offset }, 'replication state');
-  }
-
-  #news(): PipelineNews {
-    const { log } = this.#options;
-    const metrics = this.#metrics;
-    return {
-      state: (state) => {
-        this.#show(state);
-      },
-      commands: (count) => {
-        metrics.commands.inc(count);
-      },
-      event: (mapping, op) => {
-        metrics.events.inc({ mapping, op });
-      },
-      removal: (mapping, { cause, policy }) => {
-        metrics.removals.inc({ mapping, cause, policy });
-      },
-      rejected: (mapping, db, key, problem) => {
-        metrics.deadLetters.inc({ mapping });
-        log.warn({ mapping, db, key, problem }, 'a hash cannot be a row; it is a dead letter');
-      },
-      flushed: (db, slots) => {
-        log.warn({ db, slots }, 'the server was flushed; the policy of the cause `flushed` applies to all these rows');
-      },
-      backlog: ({ size, rate }) => {
-        metrics.backlogBytes.set(size);
-        metrics.streamRate.set(rate);
-      },
-      keyRead: (reason) => {
-        metrics.keyReads.inc();
-        log.debug({ reason }, 'a key was read beside the stream');
-      },
-      waits: (error) => {
-        this.#trouble = error.message;
-      },
-      link: (answer, replid, offset) => {
-        this.#trouble = undefined;
-        metrics.links.inc({ answer });
-        if (answer === 'continue') this.#offset = offset;
-        log.info({ answer, replid, offset }, answer === 'full' ? 'full resync' : 'the stream goes on');
-      },
-      snapshotProgress: (bytes, total) => {
-        this.#snapshot = { bytes, total };
-        metrics.snapshotBytes.set(bytes);
-      },
-      snapshotRead: (facts) => {
-        this.#snapshot = undefined;
-        log.info(facts, 'the snapshot is read');
-      },
-      committed: (offset, records, bytes) => {
-        this.#offset = offset;
-        this.#trouble = undefined;
-        this.#resync = false;
-        metrics.transactions.inc();
-        metrics.records.inc(records);
-        metrics.bytes.inc(bytes);
-        metrics.offset.set(offset);
-      },
-    };
   }
 }
 

@@ -12,6 +12,7 @@ export { refusalOf, refused, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
 export {
   backlogOf,
+  holdsStream,
   roleOf,
   settingOf,
   versionOf,

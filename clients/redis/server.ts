@@ -96,6 +96,27 @@ export async function backlogOf(connection: ControlConnection): Promise<Backlog 
 }
 
 /**
+ * Whether a server can go on in the stream of `replid` after `offset`; undefined where INFO is not permitted. By the time
+ * that it is asked to, that may have changed.
+ * @throws AfterwriteError as ControlConnection.call
+ */
+export async function holdsStream(
+  connection: ControlConnection,
+  replid: string,
+  offset: number,
+): Promise<boolean | undefined> {
+  const info = await ifPermitted(connection.call('INFO', 'replication'));
+  if (info === undefined) return undefined;
+  const lines = parseInfo(info);
+  const numberOf = (name: string): number => asInteger(lines.get(name)) ?? -1;
+  const first = numberOf('repl_backlog_first_byte_offset');
+  const end = first + numberOf('repl_backlog_histlen');
+  if (numberOf('repl_backlog_active') !== 1 || offset + 1 < first || offset + 1 > end) return false;
+  const isFormer = replid === lines.get('master_replid2') && offset + 1 <= numberOf('second_repl_offset');
+  return isFormer || replid === lines.get('master_replid');
+}
+
+/**
  * The value of a setting, or undefined where CONFIG is not permitted or does not know it.
  * @throws AfterwriteError as ControlConnection.call
  */

@@ -10,6 +10,8 @@ export interface MasterClockOptions {
   readonly endpoint: ResolveEndpoint;
   /** Milliseconds between samples; 100 by default. Bounds are about as wide as this. */
   readonly intervalMs?: number;
+  /** Told how far the stream is at each sample. */
+  readonly onOffset?: (replid: string, offset: number) => void;
   /** Told once for each reason why nothing can be proven until a person acts. */
   readonly onWarning: (message: string) => void;
 }
@@ -163,6 +165,7 @@ export class MasterClock {
         if (reading.evictions.evicts !== 'nothing') await this.#listen(this.#connection);
         if (reading.replid !== this.#replid) return;
         if (!this.#evictions.add(reading.evictions)) this.#warnUnnamed();
+        this.#options.onOffset?.(reading.replid, reading.sample.offset);
         return;
       }
       this.#unsubscribe();

@@ -37,8 +37,11 @@ export class Evictions {
   #first: number | undefined;
   /** How many names had come at the last sample. */
   #namesBefore = 0;
-  /** Removals that were named, with the end of their window: another one of that key there is not told apart. */
-  readonly #named = new Map<string, number>();
+  /**
+   * Removals that were named, with the end of their window: another one of that key there is not told apart. The same one
+   * is asked about again when a life begins again.
+   */
+  readonly #named = new Map<string, { readonly window: number; readonly end: number }>();
   /** The names of the window that was asked about last. */
   #window: { readonly end: number; readonly names: ReadonlySet<string> } | undefined;
 
@@ -97,8 +100,9 @@ export class Evictions {
     if (names === undefined) return this.#evicts === 'volatile' && !hasExpiry ? 'no' : 'maybe';
     const name = nameOf(db, key);
     if (!names.has(name)) return 'no';
-    if (this.#named.get(name) === after.offset) return 'maybe';
-    this.#named.set(name, after.offset);
+    const named = this.#named.get(name);
+    if (named?.window === after.offset && named.end !== end) return 'maybe';
+    this.#named.set(name, { window: after.offset, end });
     return 'yes';
   }
 
@@ -113,7 +117,7 @@ export class Evictions {
     if (unneeded <= 0) return;
     this.#moments.splice(0, unneeded);
     const from = this.#moments[0]?.offset ?? 0;
-    for (const [name, end] of this.#named) if (end <= from) this.#named.delete(name);
+    for (const [name, { window }] of this.#named) if (window <= from) this.#named.delete(name);
     const kept = this.#moments[0]?.evicted ?? 0;
     if (this.#first === undefined || kept < this.#first) return;
     const gone = kept + 1 - this.#first;

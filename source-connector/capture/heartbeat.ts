@@ -55,6 +55,7 @@ export class Heartbeat {
   beginAcks(offset: number, untilFirstBytes: boolean): void {
     this.#sign = 'ack';
     this.acknowledge(offset, true);
+    clearInterval(this.#hurry);
     if (!untilFirstBytes) return;
     const before = this.#pulse.inbound.received;
     this.#hurry = setInterval(() => {

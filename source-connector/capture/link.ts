@@ -2,7 +2,8 @@ import { addressOf, type ResolveEndpoint } from '../../clients/redis/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { shakeHands } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { Answer, ReplicationSession, ReplicationState, ResumePoint } from './session.ts';
+import type { ReplicationState } from './replication-state.ts';
+import type { Answer, ReplicationSession, ResumePoint } from './session.ts';
 import { Wire } from './wire.ts';
 
 export interface LinkOptions {
@@ -20,6 +21,18 @@ export interface LinkOptions {
 }
 
 /**
+ * A session on its socket. Nothing is read ahead of a small buffer, so a slow reader slows the master's output
+ * (backpressure); a master gives up a diskless transfer in which nothing moved for its repl-timeout, and a stream whose
+ * client-output-buffer-limit is exceeded.
+ */
+export interface LinkSession extends ReplicationSession {
+  /** Bytes that arrived and wait for `read`. */
+  readonly buffered: number;
+  /** As of a session; may be called again, and too early does no harm: a master that still sends does not listen to it. */
+  snapshotRead(): void;
+}
+
+/**
  * Opens one link: connects, introduces the connector as a replica, and asks for the stream after `resume`, or for a
  * full resync without it (a server that cannot resume answers with a full resync too). Tries once. Aborting the signal
  * ends the attempt, and later the session, like `close`.
@@ -34,7 +47,7 @@ export async function openSession(
   options: LinkOptions,
   resume: ResumePoint | null,
   signal: AbortSignal,
-): Promise<ReplicationSession> {
+): Promise<LinkSession> {
   const onState = options.onState ?? (() => undefined);
   const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
   const idleTimeoutMs = options.idleTimeoutMs ?? 60_000;
@@ -75,7 +88,7 @@ export async function openSession(
   }
 }
 
-class Link implements ReplicationSession {
+class Link implements LinkSession {
   readonly answer: Answer;
   readonly #wire: Wire;
   readonly #heartbeat: Heartbeat;

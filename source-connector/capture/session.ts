@@ -1,6 +1,3 @@
-/** The named states of a replication link, as logs, metrics and the status page show them. */
-export type ReplicationState = 'connecting' | 'handshake' | 'snapshot' | 'streaming' | 'reconnecting' | 'stopped';
-
 /** Where to go on from: the stream of `replid` after `offset` bytes. */
 export interface ResumePoint {
   readonly replid: string;
@@ -25,20 +22,17 @@ export interface ReplicationSession {
    * The next bytes after the answer (and after the transfer's header), or null when the link is gone for good; what
    * arrived before a break is still handed out. The bytes are never written again, but a view of one byte keeps a
    * whole slab alive: copy what is kept for long.
-   * Nothing is read from the socket ahead of a small buffer: a slow reader slows the master's output (backpressure).
-   * A master gives up a diskless transfer in which nothing moved for its repl-timeout, and a stream whose
-   * client-output-buffer-limit is exceeded. One call at a time.
+   * One call at a time.
    */
   read(): Promise<Buffer | null>;
   /**
    * Tells that the snapshot was read to its end, the mark of an 'eof' transfer included. From here on ACKs are sent:
    * after a diskless transfer every 100 ms until the stream begins, then once a second.
+   * @param rest how many of the bytes that were read stand behind that end, and so belong to the stream
    */
-  snapshotRead(): void;
+  snapshotRead(rest: number): void;
   /** The offset to acknowledge from now on, once a second; `now` sends one at once. */
   acknowledge(offset: number, now?: boolean): void;
-  /** Bytes that arrived and wait for `read`. */
-  readonly buffered: number;
   /** Why the link ended, when it did; undefined while it lives and after `close`. */
   readonly brokenBy: Error | undefined;
   /** Ends the link: `read` gives null from now on, and no timer or socket stays. */

@@ -119,6 +119,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     stopping: new AbortController().signal,
     told: {
       commands: () => undefined,
+      upToDate: () => undefined,
       flushed: () => undefined,
       keyRead: () => undefined,
       snapshotProgress: () => undefined,
@@ -140,7 +141,6 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
       read: () => Promise.resolve(left.shift() ?? null),
       snapshotRead: () => undefined,
       acknowledge: () => undefined,
-      buffered: 0,
       brokenBy: undefined,
       close: () => undefined,
     };

@@ -20,7 +20,6 @@ function linkOf(stream: Buffer): ReplicationSession {
     read: () => Promise.resolve(chunks.shift() ?? null),
     snapshotRead: () => undefined,
     acknowledge: () => undefined,
-    buffered: 0,
     brokenBy: undefined,
     close: () => undefined,
   };

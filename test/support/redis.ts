@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import type { RunningService } from '../../services/index.ts';
 import type { Scope } from './scope.ts';
 import { startPrivate } from './servers.ts';
+import { until } from './until.ts';
 
 export interface TestRedis {
   readonly port: number;
@@ -39,4 +40,18 @@ export async function startRedis(scope: Scope, args: readonly string[] = []): Pr
     await Promise.resolve();
   });
   return { port: server.port, url: server.address, client, server };
+}
+
+/** Waits until a master holds less than a megabyte back for any replica: a writer that does so is no faster than they read. */
+export async function repliesDrained({ client }: TestRedis): Promise<void> {
+  await until('replicas that read', async () => {
+    const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'replica'));
+    return [...list.matchAll(/ omem=(\d+)/g)].every(([, bytes]) => Number(bytes) < 1_000_000);
+  });
+}
+
+/** The replicas that a master has, by the ids of their connections. */
+export async function replicasOf({ client }: TestRedis): Promise<string[]> {
+  const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'replica'));
+  return [...list.matchAll(/^id=(\d+)/gm)].map((found) => found[1] ?? '');
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { openSession, type LinkOptions } from '../../../source-connector/capture/link.ts';
-import type { ReplicationSession, ReplicationState, ResumePoint } from '../../../source-connector/capture/session.ts';
+import { openSession, type LinkOptions, type LinkSession } from '../../../source-connector/capture/link.ts';
+import type { ReplicationState } from '../../../source-connector/capture/replication-state.ts';
+import type { ResumePoint } from '../../../source-connector/capture/session.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
 import { until, untilEqual } from '../../support/until.ts';
 
@@ -11,7 +12,7 @@ async function open(
   redis: TestRedis,
   options: Partial<LinkOptions> = {},
   resume: ResumePoint | null = null,
-): Promise<ReplicationSession> {
+): Promise<LinkSession> {
   const endpoint = () => Promise.resolve({ host: '127.0.0.1', port: redis.port });
   const session = await openSession({ endpoint, ...options }, resume, new AbortController().signal);
   t.after(() => {
@@ -21,7 +22,7 @@ async function open(
 }
 
 /** Reads the snapshot of a full resync; the test data hold no mark. Gives the RDB, and what came after it. */
-async function readSnapshot(session: ReplicationSession): Promise<{ rdb: Buffer; rest: Buffer }> {
+async function readSnapshot(session: LinkSession): Promise<{ rdb: Buffer; rest: Buffer }> {
   assert.equal(session.answer.kind, 'full');
   const { transfer } = session.answer;
   let bytes = Buffer.alloc(0);
@@ -36,14 +37,14 @@ async function readSnapshot(session: ReplicationSession): Promise<{ rdb: Buffer;
   }
 }
 
-async function mustRead(session: ReplicationSession): Promise<Buffer> {
+async function mustRead(session: LinkSession): Promise<Buffer> {
   const chunk = await session.read();
   if (chunk === null) throw session.brokenBy ?? new Error('the session was closed');
   return chunk;
 }
 
 /** Reads the stream until it holds this text; `stream` is what was read before. */
-async function readUntil(session: ReplicationSession, text: string, stream: Buffer = Buffer.alloc(0)): Promise<Buffer> {
+async function readUntil(session: LinkSession, text: string, stream: Buffer = Buffer.alloc(0)): Promise<Buffer> {
   while (!stream.includes(text)) stream = Buffer.concat([stream, await mustRead(session)]);
   return stream;
 }

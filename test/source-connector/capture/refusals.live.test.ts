@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { RedisEndpoint } from '../../../clients/redis/index.ts';
-import { openSession, type LinkOptions } from '../../../source-connector/capture/link.ts';
-import type { ReplicationSession } from '../../../source-connector/capture/session.ts';
+import { openSession, type LinkOptions, type LinkSession } from '../../../source-connector/capture/link.ts';
 import { freePort } from '../../../services/index.ts';
 import { startRedis } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
@@ -18,7 +17,7 @@ async function open(
   t: TestContext,
   endpoint: Partial<RedisEndpoint> & { readonly port: number },
   options: Partial<LinkOptions> = {},
-): Promise<ReplicationSession> {
+): Promise<LinkSession> {
   const resolve = () => Promise.resolve({ host: '127.0.0.1', ...endpoint });
   const session = await openSession({ endpoint: resolve, ...options }, null, never);
   t.after(() => {

@@ -110,6 +110,7 @@ const IGNORED: ReadonlySet<string> = new Set(['NEW.SET']);
 
 const SILENT: ShardNews = {
   commands: () => undefined,
+  upToDate: () => undefined,
   flushed: () => undefined,
   keyRead: () => undefined,
   snapshotProgress: () => undefined,

@@ -8,5 +8,4 @@ export const unprovenTime: TimeBounds = {
   mayEvict: false,
   reach: () => Promise.resolve(),
   evicted: () => 'no',
-  passed: () => undefined,
 };

@@ -1,0 +1,99 @@
+import { HeldLink } from './held-link.ts';
+import type { KeptLimits } from './kept-bytes.ts';
+import { openSession, type LinkOptions } from './link.ts';
+import type { ReplicationState } from './replication-state.ts';
+import type { ReplicationSession, ResumePoint } from './session.ts';
+
+export interface FeedOptions extends Omit<LinkOptions, 'onState'> {
+  readonly spill: KeptLimits;
+  readonly onState: (state: ReplicationState) => void;
+  readonly onWarning: (message: string) => void;
+  /** The stream of `replid` is known up to here. */
+  readonly onReceived: (replid: string, offset: number) => void;
+  /** Ends the link. */
+  readonly stopping: AbortSignal;
+}
+
+/**
+ * Where the lives of a shard get the stream from. A link outlives the life that opened it: while Kafka is away it is
+ * still read, and the next life goes on in what was kept, where the committed position stands.
+ */
+export class Feed {
+  readonly #options: FeedOptions;
+  #link: HeldLink | undefined;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that wait on disk. */
+  get spilledBytes(): number {
+    return this.#link?.spilledBytes ?? 0;
+  }
+
+  /** Whether a link is open. */
+  get isOpen(): boolean {
+    return this.#link !== undefined && !this.#link.ended;
+  }
+
+  /** Whether `open` gives at once what comes after this point. */
+  holds(resume: ResumePoint | null): boolean {
+    return resume !== null && this.#link?.holds(resume) === true;
+  }
+
+  /**
+   * What comes after `resume`, or a full resync without it: from the link that is open, or from a new one.
+   * @throws AfterwriteError as openSession
+   */
+  async open(resume: ResumePoint | null): Promise<ReplicationSession> {
+    const { stopping, spill: limits, onWarning } = this.#options;
+    const held = this.#link;
+    if (held !== undefined && resume !== null && held.holds(resume)) return held.read(resume);
+    this.#drop();
+    let isOpen = false;
+    const onState = (state: ReplicationState): void => {
+      // A link that is over may still be read to its end, and what a held one tells of itself, `look` knows better.
+      if (!isOpen || (state === 'reconnecting' && session === this.#link?.session)) this.#options.onState(state);
+    };
+    const session = await openSession({ ...this.#options, onState }, resume, stopping);
+    isOpen = true;
+    const link = new HeldLink({
+      session,
+      resume,
+      limits,
+      stopping,
+      onWarning,
+      onChange: () => {
+        this.#look(link);
+      },
+    });
+    this.#link = link;
+    this.#look(link);
+    return link.read(null);
+  }
+
+  /** Everything up to this offset of a stream is in Kafka. */
+  committed(replid: string, offset: number): void {
+    if (this.#link?.session.answer.replid === replid) this.#link.committed(offset);
+  }
+
+  close(): void {
+    this.#drop();
+  }
+
+  #drop(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.close();
+  }
+
+  /** What a link is doing, told whenever something changes. */
+  #look(link: HeldLink | undefined): void {
+    if (link === undefined || link !== this.#link) return;
+    const { received } = link;
+    if (received !== undefined) this.#options.onReceived(link.session.answer.replid, received);
+    const show = this.#options.onState;
+    if (link.full) show('backing-off');
+    else if (!link.ended) show(received === undefined ? 'snapshot' : link.spills ? 'spilling' : 'streaming');
+  }
+}

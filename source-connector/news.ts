@@ -1,0 +1,83 @@
+import type { AfterwriteError } from '../ops/errors/index.ts';
+import type { Logger } from '../ops/logging.ts';
+import type { SourceMetrics } from './metrics.ts';
+import type { RecorderNews } from './record/recorder.ts';
+import type { ReplicationStatus } from './replication-status.ts';
+import type { ShardNews } from './shard.ts';
+
+/** What a pipeline tells its surroundings. */
+export interface PipelineNews extends ShardNews, RecorderNews {
+  /** The Redis server cannot be followed now; it is tried again after so many ms. */
+  waits(error: AfterwriteError, waitMs: number): void;
+  /** A full resync waits so many ms, because it follows others too soon. */
+  pauses(waitMs: number): void;
+  /** A Kafka transaction was committed: the stream's offset, its records and bytes. */
+  committed(offset: number, records: number, bytes: number): void;
+  /** A link was opened, or a full resync asked for. */
+  link(event: 'continue' | 'full', replid: string, offset: number): void;
+}
+
+/** What a pipeline tells, as logs, metrics and the shard's status. `committed` is called at each commit, too. */
+export function newsTo(
+  log: Logger,
+  metrics: SourceMetrics,
+  status: ReplicationStatus,
+  committed: () => void,
+): PipelineNews {
+  let replid = '';
+  return {
+    commands: (count) => {
+      metrics.commands.inc(count);
+    },
+    upToDate: (stream, offset) => {
+      status.lag.published(stream, offset);
+    },
+    event: (mapping, op) => {
+      metrics.events.inc({ mapping, op });
+    },
+    removal: (mapping, { cause, policy }) => {
+      metrics.removals.inc({ mapping, cause, policy });
+    },
+    rejected: (mapping, db, key, problem) => {
+      metrics.deadLetters.inc({ mapping });
+      log.warn({ mapping, db, key, problem }, 'a hash cannot be a row; it is a dead letter');
+    },
+    flushed: (db, slots) => {
+      log.warn({ db, slots }, 'the server was flushed; the policy of the cause `flushed` applies to all these rows');
+    },
+    keyRead: (reason) => {
+      metrics.keyReads.inc();
+      log.debug({ reason }, 'a key was read beside the stream');
+    },
+    waits: (error, waitMs) => {
+      status.trouble = error.message;
+      status.waits(waitMs);
+    },
+    pauses: (waitMs) => {
+      status.waits(waitMs);
+    },
+    link: (answer, stream, offset) => {
+      status.trouble = undefined;
+      replid = stream;
+      metrics.links.inc({ answer });
+      if (answer === 'continue') status.offset = offset;
+      log.info({ answer, replid, offset }, answer === 'full' ? 'full resync' : 'the stream goes on');
+    },
+    snapshotProgress: (bytes, total) => {
+      status.snapshotProgress(bytes, total);
+    },
+    snapshotRead: (facts) => {
+      log.info(facts, 'the snapshot is read');
+    },
+    committed: (offset, records, bytes) => {
+      status.offset = offset;
+      status.trouble = undefined;
+      status.lag.published(replid, offset);
+      metrics.transactions.inc();
+      metrics.records.inc(records);
+      metrics.bytes.inc(bytes);
+      metrics.offset.set(offset);
+      committed();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import type { PartStatus } from '../ops/http.ts';
+import type { Logger } from '../ops/logging.ts';
+import { Lag } from './capture/lag.ts';
+import {
+  replicationStateNames,
+  replicationText,
+  type ReplicationFigures,
+  type ReplicationState,
+} from './capture/replication-state.ts';
+import type { SourceLevels, SourceMetrics } from './metrics.ts';
+
+export interface StatusOptions {
+  readonly spillLimit: number;
+  readonly spilledBytes: () => number;
+  readonly log: Logger;
+}
+
+/** Which state a shard's replication is in, with its figures: told to logs, metrics and whoever asks. */
+export class ReplicationStatus {
+  readonly lag = new Lag();
+  /** Committed in Kafka; -1 before the first commit. */
+  offset = -1;
+  /** Why it does not go on; undefined when it does. */
+  trouble: string | undefined;
+  readonly #options: StatusOptions;
+  #metrics: SourceMetrics | undefined;
+  #state: ReplicationState = 'starting';
+  #snapshot: { readonly bytes: number; readonly total: number | undefined } = { bytes: 0, total: undefined };
+  /** When the next attempt comes, ms of the monotonic clock. */
+  #nextAttemptAt: number | undefined;
+
+  constructor(options: StatusOptions) {
+    this.#options = options;
+  }
+
+  get state(): ReplicationState {
+    return this.#state;
+  }
+
+  /** Where states are shown from now on. */
+  showIn(metrics: SourceMetrics): void {
+    this.#metrics = metrics;
+    for (const state of replicationStateNames) metrics.state.set({ state }, state === this.#state ? 1 : 0);
+  }
+
+  enter(state: ReplicationState): void {
+    if (state !== 'reconnecting') this.#nextAttemptAt = undefined;
+    if (state === this.#state) return;
+    this.#metrics?.state.set({ state: this.#state }, 0);
+    this.#metrics?.state.set({ state }, 1);
+    this.#state = state;
+    this.#options.log.info({ state, offset: this.offset }, `replication: ${this.text}`);
+  }
+
+  /** The link is gone, and the next attempt follows after so many ms. */
+  waits(ms: number): void {
+    this.#nextAttemptAt = performance.now() + ms;
+    this.enter('reconnecting');
+  }
+
+  snapshotProgress(bytes: number, total: number | undefined): void {
+    this.#snapshot = { bytes, total };
+    this.#metrics?.snapshotBytes.set(bytes);
+    this.#metrics?.snapshotTotalBytes.set(total ?? 0);
+  }
+
+  /** State and figures in one line. */
+  get text(): string {
+    return replicationText(this.#state, this.#figures());
+  }
+
+  levels(): SourceLevels {
+    const { lagBytes, lagMs, spilledBytes, nextAttemptMs = 0 } = this.#figures();
+    return { lagBytes, lagMs, spilledBytes, nextAttemptMs };
+  }
+
+  /** For /healthz and /readyz. `reason`: why it is not ok. */
+  part(reason: string | undefined): PartStatus {
+    const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs } = this.#figures();
+    const inSnapshot = this.#state === 'snapshot';
+    const details = {
+      state: this.#state,
+      replication: this.text,
+      offset: this.offset,
+      lagBytes,
+      lagMs,
+      spilledBytes,
+      spillLimit,
+      ...(nextAttemptMs === undefined ? {} : { nextAttemptMs }),
+      ...(inSnapshot ? { snapshotBytes, snapshotTotal: snapshotTotal ?? null } : {}),
+    };
+    return reason === undefined ? { ok: true, details } : { ok: false, reason, details };
+  }
+
+  #figures(): ReplicationFigures {
+    const now = performance.now();
+    return {
+      snapshotBytes: this.#snapshot.bytes,
+      snapshotTotal: this.#snapshot.total,
+      lagBytes: this.lag.bytes,
+      lagMs: this.lag.ms(now),
+      spilledBytes: this.#options.spilledBytes(),
+      spillLimit: this.#options.spillLimit,
+      nextAttemptMs: this.#nextAttemptAt === undefined ? undefined : Math.max(0, Math.round(this.#nextAttemptAt - now)),
+    };
+  }
+}
