@@ -1,0 +1,39 @@
+/** How much of everything is measured. */
+export interface Plan {
+  /** How often each thing and its limit are measured, in turn. */
+  readonly rounds: number;
+  /** Hashes of the RDB file. */
+  readonly hashes: number;
+  /** HSETs of the recorded stream. */
+  readonly commands: number;
+  /** How often each of both is read after a first time that does not count. */
+  readonly passes: number;
+  /** HSETs of redis-benchmark, and among how many keys. */
+  readonly requests: number;
+  readonly keys: number;
+  /** Fields of the wide hash, and how often one of them changes. */
+  readonly wideFields: number;
+  readonly wideChanges: number;
+}
+
+export const fullPlan: Plan = {
+  rounds: 3,
+  hashes: 1_000_000,
+  commands: 1_000_000,
+  passes: 3,
+  requests: 1_000_000,
+  keys: 100_000,
+  wideFields: 1_000_000,
+  wideChanges: 200,
+};
+
+export const quickPlan: Plan = {
+  rounds: 1,
+  hashes: 20_000,
+  commands: 20_000,
+  passes: 1,
+  requests: 20_000,
+  keys: 1000,
+  wideFields: 10_000,
+  wideChanges: 50,
+};
