@@ -34,10 +34,13 @@ export function writeLength(into: Buffer, at: number, length: number): number {
   return to;
 }
 
+const ZERO = 48;
+
 /** Below this size a loop beats Buffer.copy, which makes a view of its source for each call. */
 const LOOP_BELOW = 64;
 
-function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
+/** Copies the bytes [start, end) of one buffer to `at` in another. */
+export function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
   if (end - start >= LOOP_BELOW) {
     from.copy(into, at, start, end);
     return;
@@ -102,6 +105,8 @@ export class PackedCursor {
 export class PackedWriter {
   #bytes: Buffer;
   #at = 0;
+  /** The last view: hashes of one mapping are often equally long, and a view costs more than a small hash's copying. */
+  #view: Buffer | undefined;
   readonly #largest: number;
 
   constructor(capacity = 4096, largest = LARGEST) {
@@ -128,8 +133,38 @@ export class PackedWriter {
     this.#at = at + end - start;
   }
 
+  /** Appends the strings whose starts and ends stand in turn in `bounds`, from one index up to another. */
+  appendAll(from: Buffer, bounds: Int32Array, first: number, end: number): void {
+    if (end <= first) return;
+    this.#room((bounds[end - 1] ?? 0) - (bounds[first] ?? 0) + ((end - first) / 2) * LENGTH_SIZE_MAX);
+    const into = this.#bytes;
+    let to = this.#at;
+    for (let i = first; i < end; i += 2) {
+      const start = bounds[i] ?? 0;
+      const stop = bounds[i + 1] ?? 0;
+      const length = stop - start;
+      if (length < LOOP_BELOW) {
+        into[to++] = length;
+        for (let at = start; at < stop; at++) into[to++] = from[at] ?? 0;
+      } else {
+        to = writeLength(into, to, length);
+        from.copy(into, to, start, stop);
+        to += length;
+      }
+    }
+    this.#at = to;
+  }
+
   /** Appends an integer as decimal text, the way Redis shows a value that it keeps as a number. */
   appendInteger(value: number | bigint): void {
+    if (typeof value === 'number' && value >= 0 && value < 100) {
+      this.#room(3);
+      const tens = Math.floor(value / 10);
+      this.#bytes[this.#at++] = tens > 0 ? 2 : 1;
+      if (tens > 0) this.#bytes[this.#at++] = ZERO + tens;
+      this.#bytes[this.#at++] = ZERO + value - 10 * tens;
+      return;
+    }
     const text = String(value);
     this.#room(text.length + LENGTH_SIZE_MAX);
     let at = writeLength(this.#bytes, this.#at, text.length);
@@ -137,9 +172,11 @@ export class PackedWriter {
     this.#at = at;
   }
 
-  /** The packed hash so far: a view that is valid until the next reset or add. */
+  /** The packed hash so far: a view that is valid until the next reset or add, and may be the same object then. */
   view(): Buffer {
-    return this.#bytes.subarray(0, this.#at);
+    let view = this.#view;
+    if (view?.length !== this.#at) this.#view = view = this.#bytes.subarray(0, this.#at);
+    return view;
   }
 
   #room(more: number): void {
@@ -152,6 +189,7 @@ export class PackedWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + more));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;
+    this.#view = undefined;
   }
 }
 

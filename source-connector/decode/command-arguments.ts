@@ -120,7 +120,7 @@ export class CommandArguments {
     }
     const { bytes, bounds } = this.#parser;
     const fields = this.#fields.reset();
-    for (let i = first * 2; i < end * 2; i += 2) fields.append(bytes, bounds[i] ?? 0, bounds[i + 1] ?? 0);
+    fields.appendAll(bytes, bounds, first * 2, end * 2);
     this.#set.db = this.db;
     this.#set.key = this.bytes(1);
     this.#set.fields = fields.view();

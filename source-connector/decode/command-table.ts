@@ -18,6 +18,8 @@ const ignoresNothing: Row['ignores'] = () => false;
 /** Finds a command's row by the bytes of its name, in any case, without making a string. */
 export class CommandTable {
   readonly #rows = new Map<number, Row[]>();
+  /** What was found last: streams are full of one command. */
+  #last: Row | undefined;
 
   /** `ignored`: further names, in any case, whose commands are passed over where they name no captured key. */
   constructor(ignored: ReadonlySet<string>) {
@@ -41,10 +43,12 @@ export class CommandTable {
   }
 
   find(bytes: Buffer, start: number, end: number): Row | undefined {
+    const last = this.#last;
+    if (last !== undefined && equalsInAnyCase(bytes, start, end, last.name)) return last;
     const rows = this.#rows.get(hashOf(bytes, start, end));
     if (rows === undefined) return undefined;
-    for (const row of rows) if (equalsInAnyCase(bytes, start, end, row.name)) return row;
-    return undefined;
+    this.#last = rows.find(({ name }) => equalsInAnyCase(bytes, start, end, name));
+    return this.#last;
   }
 
   #addPlain(name: string, does: Row['does']): void {

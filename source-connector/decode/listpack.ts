@@ -28,13 +28,27 @@ export function readListpack(
 ): void {
   const fail = (what: string, at: number): Error => corruptRdb(`listpack: ${what}`, position, at - start);
   if (end - start < 7) throw fail('shorter than its header', start);
-  if (blob.readUInt32LE(start) !== end - start) throw fail('the total length is not the length of the blob', start);
-  const declared = blob.readUInt16LE(start + 4);
+  if (uint16(blob, start) + uint16(blob, start + 2) * 65536 !== end - start)
+    throw fail('the total length is not the length of the blob', start);
+  const declared = uint16(blob, start + 4);
   const last = end - 1;
   let at = start + 6;
   let count = 0;
   for (; at < last; count++) {
     const encoding = blob[at] ?? 0;
+    if (encoding < 0xc0) {
+      // Short strings and small numbers, which almost all entries are: their size fits the one byte of the backlen.
+      const isString = encoding >= 0x80;
+      const next = at + (isString ? (encoding & 63) + 1 : 1);
+      if (next > last) throw fail('an entry passes the end', at);
+      if (group !== 3 || count % 3 !== 2) {
+        if (isString) into.append(blob, at + 1, next);
+        else into.appendInteger(encoding);
+      }
+      if (next >= last || blob[next] !== next - at) throw fail('an entry is not followed by its length', at);
+      at = next + 1;
+      continue;
+    }
     const head = headSize(encoding);
     if (head === 0) throw fail(`unknown encoding ${encoding}`, at);
     if (at + head > last) throw fail('an entry passes the end', at);
@@ -103,4 +117,9 @@ function backlenIs(blob: Buffer, at: number, bytes: number, size: number, last: 
     rest >>>= 7;
   }
   return blob[at] === rest;
+}
+
+/** Buffer.readUInt16LE without its checks: the caller has made them. */
+function uint16(blob: Buffer, at: number): number {
+  return (blob[at] ?? 0) | ((blob[at + 1] ?? 0) << 8);
 }

@@ -1,4 +1,4 @@
-import { PackedWriter } from '../packed-hash.ts';
+import { copyBytes, PackedWriter } from '../packed-hash.ts';
 import { HashTemplates } from './hash-template.ts';
 import { isBlobHash, isHashType, readBlobHash, readHash, skipHash } from './hash-value.ts';
 import type { CapturesKey, SnapshotDecoder, SnapshotEvent } from './ports.ts';
@@ -67,6 +67,8 @@ export class RdbDecoder implements SnapshotDecoder {
   readonly #captures: CapturesKey;
   readonly #steps: Generator<SnapshotEvent | undefined, void, undefined>;
   #key: Buffer = Buffer.alloc(256);
+  /** The key that was read last; the same object serves all keys of its length. */
+  #keyView: Buffer = this.#key.subarray(0, 0);
   #flavour: Flavour = 'redis';
   #version = 0;
   #db = 0;
@@ -165,9 +167,14 @@ export class RdbDecoder implements SnapshotDecoder {
   #keepKey(): Buffer {
     const { source, start, end } = this.#reader;
     const length = end - start;
-    if (length > this.#key.length) this.#key = Buffer.allocUnsafeSlow(length * 2);
-    source.copy(this.#key, 0, start, end);
-    return this.#key.subarray(0, length);
+    if (length > this.#key.length) {
+      this.#key = Buffer.allocUnsafeSlow(length * 2);
+      this.#keyView = this.#key.subarray(0, length);
+    } else if (length !== this.#keyView.length) {
+      this.#keyView = this.#key.subarray(0, length);
+    }
+    copyBytes(source, start, end, this.#key, 0);
+    return this.#keyView;
   }
 
   *#opcode(code: number): Reading {
