@@ -4,9 +4,15 @@ import { Random, seedOfTest } from '../support/random.ts';
 import { recordedSessions, recordingFolders, type RecordedSession } from '../support/recordings.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 
-/** The ways in which every session is replayed: chunking, the size of batches and crashes must never matter. */
-export function waysOf(seed: number): readonly (ReplayOptions & { readonly name: string })[] {
-  return [
+/**
+ * The ways in which a session is replayed: chunking, the size of batches, crashes and reads beside the stream must never
+ * matter.
+ */
+export function waysOf(
+  { links: [first, second] }: RecordedSession,
+  seed: number,
+): readonly (ReplayOptions & { readonly name: string })[] {
+  const ways: (ReplayOptions & { readonly name: string })[] = [
     { name: 'whole', chunking: wholeChunks, batchRecords: 10_000 },
     { name: 'cut at random bytes', chunking: randomChunks(new Random(seed), 2000), batchRecords: 10_000 },
     {
@@ -21,11 +27,17 @@ export function waysOf(seed: number): readonly (ReplayOptions & { readonly name:
       crashes: new Random(seed + 3),
     },
   ];
+  if (first?.final === undefined || second !== undefined) return ways;
+  const chunking = randomChunks(new Random(seed + 4), 20_000);
+  return [
+    ...ways,
+    { name: 'with keys read beside the stream', chunking, batchRecords: 10_000, outside: new Random(seed + 5) },
+  ];
 }
 
 /**
  * `npm run recordings -- FOLDER…`: replays every recording in these folders (of recordings, or of such folders), in one
- * piece, cut at random bytes, and with crashes at random commands, and ends with `N passed, N failed`.
+ * piece, cut at random bytes, with crashes at random commands, and with keys read beside the stream, and ends with `N passed, N failed`.
  * @returns the exit code
  */
 export async function replayRecordings(folders: readonly string[]): Promise<number> {
@@ -43,7 +55,7 @@ export async function replayRecordings(folders: readonly string[]): Promise<numb
   let passed = 0;
   let failed = 0;
   for (const session of sessions) {
-    for (const { name, ...options } of waysOf(seed)) {
+    for (const { name, ...options } of waysOf(session, seed)) {
       const problems = await replay(session, options).catch((error: unknown) => [String(error)]);
       if (problems.length === 0) passed++;
       else failed++;

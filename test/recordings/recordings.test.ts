@@ -17,7 +17,7 @@ describe('recordings of masters', { skip: skipWithout('recordings') }, () => {
   });
 
   for (const session of sessions) {
-    for (const { name, ...options } of waysOf(seed)) {
+    for (const { name, ...options } of waysOf(session, seed)) {
       it(`${session.name} leads to the recorded snapshot, histories and final state, ${name}`, async () => {
         assert.deepEqual((await replay(session, options)).slice(0, 10), []);
       });

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSession } from '../../source-connector/capture/link.ts';
 import type { ResumePoint } from '../../source-connector/capture/session.ts';
+import type { CapturesKey } from '../../source-connector/decode/ports.ts';
 import { RdbDecoder } from '../../source-connector/decode/rdb.ts';
+import type { Shard } from '../../source-connector/shard.ts';
 import { readSnapshot } from '../../source-connector/snapshot.ts';
 import { followStream } from '../../source-connector/stream.ts';
 import { startFakeMaster, type Chunking } from '../support/fake-master.ts';
@@ -11,20 +13,16 @@ import type { Random } from '../support/random.ts';
 import { canonicalText, type RecordedSession, type RecordedState, type Recording } from '../support/recordings.ts';
 import { Life } from '../support/source/life.ts';
 import { Crash, fieldsOf, PublishedModel } from '../support/source/published-model.ts';
+import { RecordedServer } from './recorded-server.ts';
 
-/** All three prefixes, in all databases: then no value comes from a key that is not captured. */
-const PREFIXES = ['person:', 'car:', 'other:'].map((prefix) => Buffer.from(prefix));
+const INSIDE = ['person:', 'car:'];
+const OUTSIDE = 'other:';
 
-function captures(bytes: Buffer, start: number, end: number): boolean {
-  return PREFIXES.some(
-    (prefix) => end - start >= prefix.length && prefix.compare(bytes, start, start + prefix.length) === 0,
-  );
-}
-
-/** Whether a key is captured, from its canonical text. (None that a digest stands for has another prefix.) */
-function isCaptured(canonical: string): boolean {
-  const key = canonical.startsWith('b64:') ? Buffer.from(canonical.slice(4), 'base64') : Buffer.from(canonical);
-  return captures(key, 0, key.length);
+/** Keys of these prefixes, in all databases. */
+function capturesOf(prefixes: readonly string[]): CapturesKey {
+  const starts = prefixes.map((prefix) => Buffer.from(prefix));
+  return (bytes, start, end) =>
+    starts.some((prefix) => end - start >= prefix.length && prefix.compare(bytes, start, start + prefix.length) === 0);
 }
 
 export interface ReplayOptions {
@@ -33,6 +31,11 @@ export interface ReplayOptions {
   readonly batchRecords: number;
   /** Where the process crashes; nowhere without. */
   readonly crashes?: Random;
+  /**
+   * Set where `other:` is not captured, so that what comes from there is read beside the stream, a little later; else
+   * all three prefixes are, and no value comes from outside.
+   */
+  readonly outside?: Random;
 }
 
 /** Crashes in one link. */
@@ -63,21 +66,30 @@ class Replayer {
   readonly #folder: string;
   readonly #options: ReplayOptions;
   readonly #model: PublishedModel;
+  readonly #captures: CapturesKey;
   readonly #problems: string[] = [];
   #life: Life;
   #begun = false;
 
-  private constructor(folder: string, options: ReplayOptions, model: PublishedModel, life: Life) {
+  private constructor(
+    folder: string,
+    options: ReplayOptions,
+    captures: CapturesKey,
+    model: PublishedModel,
+    life: Life,
+  ) {
     this.#folder = folder;
     this.#options = options;
+    this.#captures = captures;
     this.#model = model;
     this.#life = life;
   }
 
   static async begin(folder: string, options: ReplayOptions): Promise<Replayer> {
     const model = new PublishedModel();
+    const captures = capturesOf(options.outside === undefined ? [...INSIDE, OUTSIDE] : INSIDE);
     const life = await Life.begin({ folder, model, captures, batchRecords: options.batchRecords });
-    return new Replayer(folder, options, model, life);
+    return new Replayer(folder, options, captures, model, life);
   }
 
   get problems(): string[] {
@@ -104,7 +116,8 @@ class Replayer {
       }
     }
     this.#model.crashAfter = Infinity;
-    this.#compareHistory(recording, link);
+    // What is read later lacks a part of its history.
+    if (this.#options.outside === undefined) this.#compareHistory(recording, link);
     this.#compareState(`${recording.name}: final`, recording.final, recording.expiredInRdb);
   }
 
@@ -113,7 +126,8 @@ class Replayer {
     const position = await last.crash(commitUnderwayCounts);
     this.#model.forget((batch) => last.wasCommitted(batch));
     const { batchRecords } = this.#options;
-    this.#life = await Life.begin({ folder: this.#folder, model: this.#model, captures, batchRecords }, position);
+    const options = { folder: this.#folder, model: this.#model, captures: this.#captures, batchRecords };
+    this.#life = await Life.begin(options, position);
     this.#begun = this.#life.goesOn;
   }
 
@@ -121,11 +135,16 @@ class Replayer {
     const stop = new AbortController();
     const { progress } = this.#life.shard;
     const end = recording.endOffset - recording.partialCommandBytes;
-    const shard = this.#life.with(stop.signal, {
+    const whole = this.#life.with(stop.signal, {
       commands: () => {
         if (progress.offset >= end) stop.abort();
       },
     });
+    const { outside } = this.#options;
+    const server = outside === undefined ? undefined : new RecordedServer(recording, outside);
+    const readKey: Shard['readKey'] = (db, key, fence) =>
+      server === undefined ? whole.readKey(db, key, fence, stop.signal) : Promise.resolve(server.read(db, key, fence));
+    const shard = { ...whole, readKey };
     const resume: ResumePoint | null = this.#begun ? { replid: progress.replid, offset: progress.offset } : null;
     this.#begun = true;
     const deadline = setTimeout(() => {
@@ -140,7 +159,7 @@ class Replayer {
     try {
       let rest = Buffer.alloc(0);
       if (session.answer.kind === 'full') {
-        const read = await readSnapshot(shard, session, session.answer, new RdbDecoder({ captures }));
+        const read = await readSnapshot(shard, session, session.answer, new RdbDecoder({ captures: this.#captures }));
         if (!Buffer.isBuffer(read))
           throw new Error(`the snapshot of ${recording.name} was not read to its end: ${read}`);
         rest = Buffer.from(read);
@@ -149,7 +168,8 @@ class Replayer {
       progress.replid = this.#model.replid = session.answer.replid;
       const decoder = this.#life.decoder();
       decoder.push(rest);
-      if (progress.offset < end) await followStream(shard, session, decoder);
+      const ended = progress.offset < end ? await followStream(shard, session, decoder) : 'stopped';
+      if (typeof ended === 'object') this.#problems.push(`${recording.name}: ${ended.reason}`);
       if (progress.offset !== end)
         this.#problems.push(`${recording.name}: ended at offset ${progress.offset}, not at ${end}`);
     } finally {
@@ -170,15 +190,30 @@ class Replayer {
         held.set(`${db}/${canonicalText(key)}`, `${String(entry.expireAt)} ${asText(fieldsOf(entry.current))}`);
       }
     }
-    for (const [where, text] of hashesOf(expected)) {
+    for (const [where, text] of this.#hashesOf(expected)) {
       const ours = held.get(where);
       held.delete(where);
       if (ours !== text)
         this.#problems.push(`${what}: ${where} is ${short(ours)}, and the server showed ${short(text)}`);
     }
-    for (const [where] of expired === undefined ? [] : hashesOf(expired)) held.delete(where);
+    for (const [where] of expired === undefined ? [] : this.#hashesOf(expired)) held.delete(where);
     for (const [where, text] of held)
       this.#problems.push(`${what}: ${where} is ${short(text)}, and the server showed nothing`);
+  }
+
+  *#hashesOf(state: RecordedState): Generator<[where: string, text: string]> {
+    for (const [db, keys] of state) {
+      for (const [key, entry] of keys) {
+        if (entry.type !== 'hash' || entry.fields === undefined || !this.#isCaptured(key)) continue;
+        yield [`${db}/${key}`, `${String(entry.expireAt)} ${asText(entry.fields)}`];
+      }
+    }
+  }
+
+  /** Whether a key is captured, from its canonical text. (None that a digest stands for has another prefix.) */
+  #isCaptured(canonical: string): boolean {
+    const key = canonical.startsWith('b64:') ? Buffer.from(canonical.slice(4), 'base64') : Buffer.from(canonical);
+    return this.#captures(key, 0, key.length);
   }
 
   /** What was published after each command, against what the server showed then. */
@@ -187,7 +222,7 @@ class Replayer {
     for (const { offset, command, clock, changes } of recording.history) {
       const rows = history.upTo(offset);
       for (const { db, key, value } of changes) {
-        if (!isCaptured(key)) continue;
+        if (!this.#isCaptured(key)) continue;
         const ours = rows.get(`${db}/${key}`) ?? null;
         const theirs = value === null ? null : asText(value);
         // Past a TTL the server hides what the stream deletes a little later.
@@ -196,15 +231,6 @@ class Replayer {
           `${recording.name}: after offset ${offset} (${command}) ${db}/${key} was published as ${short(ours)}, and the server showed ${short(theirs)}`,
         );
       }
-    }
-  }
-}
-
-function* hashesOf(state: RecordedState): Generator<[where: string, text: string]> {
-  for (const [db, keys] of state) {
-    for (const [key, entry] of keys) {
-      if (entry.type !== 'hash' || entry.fields === undefined || !isCaptured(key)) continue;
-      yield [`${db}/${key}`, `${String(entry.expireAt)} ${asText(entry.fields)}`];
     }
   }
 }

@@ -52,6 +52,12 @@ export class HashModel {
     return null;
   }
 
+  /** A hash as HGETALL and PEXPIRETIME show it; undefined where there is none. */
+  read(db: number, key: Buffer): { fields: readonly Buffer[]; expireAt: number } | undefined {
+    const hash = this.#keys(db).get(key.toString('latin1'));
+    return hash === undefined ? undefined : { fields: pairsOf(hash.fields).flat(), expireAt: hash.expireAt };
+  }
+
   #apply(mutation: Mutation): void {
     switch (mutation.kind) {
       case 'set': {
