@@ -11,9 +11,6 @@ export interface Plan {
   /** HSETs of redis-benchmark, and among how many keys. */
   readonly requests: number;
   readonly keys: number;
-  /** Fields of the wide hash, and how often one of them changes. */
-  readonly wideFields: number;
-  readonly wideChanges: number;
 }
 
 export const fullPlan: Plan = {
@@ -23,8 +20,6 @@ export const fullPlan: Plan = {
   passes: 3,
   requests: 1_000_000,
   keys: 100_000,
-  wideFields: 1_000_000,
-  wideChanges: 200,
 };
 
 export const quickPlan: Plan = {
@@ -34,6 +29,4 @@ export const quickPlan: Plan = {
   passes: 1,
   requests: 20_000,
   keys: 1000,
-  wideFields: 10_000,
-  wideChanges: 50,
 };

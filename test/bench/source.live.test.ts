@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { source } from '../../bench/source/index.ts';
+import { assertMeasured } from './figures.ts';
+
+test('the benchmark of the source measures its decoders and what it costs Redis', { timeout: 600_000 }, async (t) => {
+  const say = (line: string): void => {
+    t.diagnostic(line);
+  };
+
+  const figures = await source({ quick: true, only: [], say });
+
+  assert.deepEqual(
+    figures.map(({ name, unit, limitName }) => [name, unit, limitName]),
+    [
+      ['source: snapshot decoder, checksum included', 'MB/s', 'read and thrown away'],
+      ['source: snapshot decoder, checksum included', 'hashes/s', 'read and thrown away'],
+      ['source: stream decoder', 'commands/s', 'read and thrown away'],
+      ['source: stream decoder', 'MB/s', 'read and thrown away'],
+      ['Redis under redis-benchmark, with a source', 'HSET/s', 'with a replica'],
+      ['Redis under redis-benchmark, with a source', 'HSET/s', 'without either'],
+      ['Redis under redis-benchmark, with a replica', 'HSET/s', 'without either'],
+    ],
+  );
+  assertMeasured(figures);
+});
