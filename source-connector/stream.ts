@@ -109,12 +109,15 @@ class Follower {
     });
   }
 
-  /** The link is gone. A person's stop commits what is whole; after a break all of it waits for the next link. */
+  /**
+   * The link is gone. A person's stop commits what is whole; after a break all of it waits for the next link. That one
+   * begins behind the command that named a held key, so the key's value would be missing for ever.
+   */
   async finish(): Promise<LinkEnd> {
     const { committer, stopping } = this.#shard;
     if (!stopping.aborted) {
       this.#ended = true;
-      return 'broken';
+      return this.holds ? brokenWhileHeld(this.#decoder.db) : 'broken';
     }
     // A half of a MULTI is not committed: the next start reads it again from before the MULTI. So is what came since a
     // key was held back.
@@ -228,6 +231,10 @@ class Follower {
 const RESOLVED: readonly Unresolved[] = [];
 
 type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
+
+function brokenWhileHeld(db: number): Unresolved {
+  return { kind: 'unresolved', reason: 'the link broke while a key was held back', db, key: Buffer.alloc(0) };
+}
 
 /** More than a batch may hold came between a command and the read of its key. */
 function tooFarBehind({ name, db }: DecodedCommand): Unresolved {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Redis } from 'ioredis';
 import { Random, seedOfTest } from '../support/random.ts';
+import { startRelay } from '../support/relay.ts';
 import { person, TestPipeline } from '../support/source/pipeline.ts';
-import { until } from '../support/until.ts';
+import { until, untilEqual } from '../support/until.ts';
 
 test('rule 6: RENAME and COPY from a key that is not captured are read beside the stream, without a resync', async (t) => {
   const pipeline = await TestPipeline.open(t);
@@ -105,6 +106,24 @@ async function hashesAsRows(client: Redis): Promise<Record<string, string>> {
   }
   return rows;
 }
+
+test('rule 6: a link that breaks before the stream has come to where a key was read does not lose the key', async (t) => {
+  const pipeline = await TestPipeline.open(t);
+  const { client, port } = pipeline.redis;
+  const relay = await startRelay(t, port);
+  await client.hset('draft:1', 'name', 'from outside');
+  const source = pipeline.start({ source: { url: `redis://127.0.0.1:${relay.port}` } });
+  await source.caughtUp();
+  // The stream ends for the source with the RENAME; the key is read behind the HSET.
+  const held = relay.holdAfter('person:held\r\n');
+  await client.pipeline().rename('draft:1', 'person:held').hset('person:other', 'name', 'Ann').exec();
+  await held;
+  await untilEqual('keys that were read', 1, () => source.count('key_reads_total'));
+  relay.cut();
+  await source.caughtUp();
+  assert.deepEqual(await pipeline.rows(), { held: 'from outside,null', other: 'Ann,null' });
+  assert.equal((await pipeline.events()).length, 2, 'no event twice');
+});
 
 test('rule 6: a key that the user may not read leads to a full resync, whose reason names the right', async (t) => {
   const pipeline = await TestPipeline.open(t);
