@@ -23,6 +23,8 @@ const memoryDefault = 32 * 1024 * 1024;
 /** A segment is freed as a whole, so there have to be several. */
 const largestSegment = 64 * 1024 * 1024;
 const segmentsAtLeast = 8;
+/** A piece is freed as a whole, too: one that grew for ever would never be read to its end. */
+const largestPiece = 64 * 1024;
 
 /**
  * The bytes of one link, by position, from the oldest that may be asked for again to the newest that came. A reader
@@ -132,6 +134,7 @@ export class KeptBytes {
     if (
       last !== undefined &&
       !(last instanceof SpillSegment) &&
+      last.bytes.length + bytes.length <= Math.min(largestPiece, this.#waitingBytes) &&
       last.bytes.buffer === bytes.buffer &&
       last.bytes.byteOffset + last.bytes.length === bytes.byteOffset
     ) {
