@@ -1,6 +1,6 @@
 // npm test [-- --unit] [-- FILTER…] [-- --test-…]: compiles, starts the servers that tests share, and runs the tests with node's
 // own runner, whose summary ends the output.
-//   --unit      only the tests that need no server
+//   --unit      only the tests that need no server, without those that take long (.long.test.ts)
 //   FILTER      only the files whose path has one of these words in it
 //   --test-…    is passed to node, for example --test-name-pattern=resumes
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ const filters = args.filter((argument) => !argument.startsWith('--'));
 
 const files = readdirSync(join(buildFolder, 'test'), { recursive: true })
   .filter((file) => file.endsWith('.test.js'))
-  .filter((file) => !unit || !(file.endsWith('.live.test.js') || file.startsWith('crash')))
+  .filter((file) => !unit || !(/[.](live|long)[.]test[.]js$/.test(file) || file.startsWith('crash')))
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort();
 if (files.length === 0) {

@@ -1,26 +1,3 @@
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { fixtures, skipWithout } from '../support/fixtures.ts';
-import { seedOfTest } from '../support/random.ts';
-import { recordedSessions, recordingFolders } from '../support/recordings.ts';
-import { waysOf } from './main.ts';
-import { replay } from './replay.ts';
+import { replayTests } from './suite.ts';
 
-describe('recordings of masters', { skip: skipWithout('recordings') }, () => {
-  const folder = fixtures('recordings');
-  const sessions = folder === undefined ? [] : recordingFolders(folder).flatMap(recordedSessions);
-  const seed = seedOfTest();
-
-  it('are there', (t) => {
-    t.diagnostic(`AFTERWRITE_SEED=${seed}`);
-    assert.ok(sessions.length >= 10, `${sessions.length} sessions`);
-  });
-
-  for (const session of sessions) {
-    for (const { name, ...options } of waysOf(session, seed)) {
-      it(`${session.name} leads to the recorded snapshot, histories and final state, ${name}`, async () => {
-        assert.deepEqual((await replay(session, options)).slice(0, 10), []);
-      });
-    }
-  }
-});
+replayTests('recordings of masters', ({ batchRecords }) => batchRecords >= 10_000);
