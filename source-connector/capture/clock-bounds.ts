@@ -1,3 +1,5 @@
+import { firstFrom } from './first-from.ts';
+
 /** One reading of a master's clock together with its replication offset, both taken in one transaction. */
 export interface ClockSample {
   readonly offset: number;
@@ -70,7 +72,7 @@ export class ClockBounds {
    * rounded down; 0 when nothing is proven.
    */
   notBefore(start: number): number {
-    const moment = this.#moments[this.#firstFrom(start + 1) - 1];
+    const moment = this.#moments[firstFrom(this.#moments, start + 1) - 1];
     return moment === undefined ? this.#floorMs : Math.floor(moment.last / 1000);
   }
 
@@ -80,7 +82,7 @@ export class ClockBounds {
    */
   notAfter(end: number, now: number): number {
     if (end < this.#provenFrom) return Infinity;
-    const moment = this.#moments[this.#firstFrom(end)];
+    const moment = this.#moments[firstFrom(this.#moments, end)];
     if (moment !== undefined) return Math.ceil(moment.first / 1000);
     if (this.#latest === undefined) return Infinity;
     return Math.ceil(this.#latest.micros / 1000 + (now - this.#latest.sentAt));
@@ -88,25 +90,13 @@ export class ClockBounds {
 
   /** Nobody will ask about commands that begin before `offset` any more. */
   passed(offset: number): void {
-    const unneeded = this.#firstFrom(offset + 1) - 1;
+    const unneeded = firstFrom(this.#moments, offset + 1) - 1;
     if (unneeded > 0) this.#moments.splice(0, unneeded);
   }
 
   /** How many moments are held. */
   get size(): number {
     return this.#moments.length;
-  }
-
-  /** The index of the first moment whose offset is at least `offset`. */
-  #firstFrom(offset: number): number {
-    let low = 0;
-    let high = this.#moments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#moments[middle]?.offset ?? Infinity) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

@@ -1,3 +1,5 @@
+import { firstFrom } from './first-from.ts';
+
 /** How many keys a master had evicted when its stream stood at an offset, both read in one transaction. */
 export interface EvictionSample {
   readonly offset: number;
@@ -90,8 +92,8 @@ export class Evictions {
 
   /** Whether the DEL or UNLINK of this key at these offsets was an eviction. */
   evicted(start: number, end: number, db: number, key: Buffer, hasExpiry: boolean): Evicted {
-    const after = this.#moments[this.#firstFrom(end)];
-    const before = this.#moments[this.#firstFrom(start + 1) - 1];
+    const after = this.#moments[firstFrom(this.#moments, end)];
+    const before = this.#moments[firstFrom(this.#moments, start + 1) - 1];
     if (before === undefined || after === undefined) {
       return this.#evicts === 'nothing' || (this.#evicts === 'volatile' && !hasExpiry) ? 'no' : 'maybe';
     }
@@ -113,7 +115,7 @@ export class Evictions {
 
   /** Nobody will ask about commands that begin before `offset` any more. */
   passed(offset: number): void {
-    const unneeded = this.#firstFrom(offset + 1) - 1;
+    const unneeded = firstFrom(this.#moments, offset + 1) - 1;
     if (unneeded <= 0) return;
     this.#moments.splice(0, unneeded);
     const from = this.#moments[0]?.offset ?? 0;
@@ -152,18 +154,6 @@ export class Evictions {
     if (this.#first + this.#names.length > evicted) return true;
     this.unheard();
     return false;
-  }
-
-  /** The index of the first moment whose offset is at least `offset`. */
-  #firstFrom(offset: number): number {
-    let low = 0;
-    let high = this.#moments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#moments[middle]?.offset ?? Infinity) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 
