@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { seedOfTest } from '../../support/random.ts';
 
 /** How long each decoder is fuzzed, seconds. */
-const SECONDS = Number(process.env['AFTERWRITE_FUZZ_SECONDS'] ?? '2');
+const SECONDS = Number(process.env['AFTERWRITE_FUZZ_SECONDS'] ?? '1');
 /** A program that has not ended so long after its time hangs on an input, ms. */
 const PATIENCE = 120_000;
 
