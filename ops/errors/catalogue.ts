@@ -193,6 +193,11 @@ export const catalogue = {
     remedy: 'Mend the address, user and password of the sink, or what the database lets this user do.',
     recovery: 'stop',
   },
+  DRIVER_MISSING: {
+    meaning: 'The driver of a kind of sink, which is an optional package, is not installed.',
+    remedy: 'Run the npm install that the message names where afterwrite is installed, then start the sink again.',
+    recovery: 'stop',
+  },
   TABLE_UNFIT: {
     meaning: 'Tables of a sink are missing, or are not such that every event can be written; all problems are listed.',
     remedy: 'Run the SQL that each problem ends with, or mend the mapping; then start the sink again.',
