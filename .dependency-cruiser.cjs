@@ -13,6 +13,8 @@ const home = {
   '@platformatic/kafka': '^(clients/kafka|source-connector/send)/',
   avsc: '^schemas/',
   lmdb: '^source-connector/state/',
+  '@lezer/python': '^cli/import-rgsync/',
+  '@lezer/common': '^cli/import-rgsync/',
 };
 const dialect = '(?!sql/)([^/]+)';
 /** What rooms other than a database's may import from npm; their homes, where they have one, are above. */

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createLogger } from '../ops/logging.ts';
 import { createMetrics } from '../ops/metrics.ts';
 import { checkConfiguration, loadWithSecrets } from './configuration.ts';
+import { importRgsync } from './import-rgsync/index.ts';
 import { inspectRdb } from './inspect.ts';
 import { printError, runParts } from './process.ts';
 import { replayStart, runReplay, type ReplayCommandOptions } from './replay.ts';
@@ -94,6 +95,13 @@ export async function main(args: readonly string[]): Promise<number> {
     .option('--json', 'one JSON object a line')
     .action(async (file: string, options: { json?: boolean }) => {
       await inspectRdb(file, options.json === true);
+    });
+  program
+    .command('import-rgsync <script>')
+    .description('print the configuration for what a registration script of rgsync registers; the script is not run')
+    .option('--pipeline <name>', 'the name of the pipeline; default: the name of the script')
+    .action(async (script: string, { pipeline }: { pipeline?: string }) => {
+      process.stdout.write(await importRgsync(script, pipeline));
     });
   program
     .command('check')

@@ -334,6 +334,11 @@ export const catalogue = {
     remedy: 'Check the path and its permissions.',
     recovery: 'stop',
   },
+  PYTHON_UNREADABLE: {
+    meaning: 'A registration script is not the Python that can be read.',
+    remedy: 'Check the line with python3 -m py_compile; nothing of the script was run.',
+    recovery: 'stop',
+  },
   SNAPSHOT_CORRUPT: {
     meaning: 'The snapshot that the Redis server sent does not end as it announced.',
     remedy: 'The link is opened again by itself; if it happens again, look for a proxy that cuts the connection.',

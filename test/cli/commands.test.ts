@@ -39,7 +39,7 @@ test('--help names the commands, --version the version, and nothing at all is no
     afterwrite(),
   ]);
   assert.equal(help.code, 0);
-  for (const command of ['source', 'sink', 'run', 'replay', 'inspect', 'check'])
+  for (const command of ['source', 'sink', 'run', 'replay', 'inspect', 'import-rgsync', 'check'])
     assert.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   assert.equal(ofSource.code, 0);
   for (const option of ['--config <file>', '--confirm-vanished <rows>', '--resync'])

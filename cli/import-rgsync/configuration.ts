@@ -1,0 +1,143 @@
+import { Document } from 'yaml';
+import { keyPatternProblem } from '../../schemas/index.ts';
+import { unreadIn, type PythonValue } from './python-value.ts';
+import type { Connection, Note, Recipe, Registration } from './recipe.ts';
+import { sinkOf, type SinkPlace } from './sinks.ts';
+
+interface Mapping {
+  readonly key: string;
+  readonly table: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+interface Sink {
+  readonly place: SinkPlace;
+  readonly mappings: string[];
+}
+
+/**
+ * The configuration that carries what a recipe's registrations carried, as YAML. Its first lines are comments: what was
+ * not read, what differs, and what a person has to fill in. Deterministic.
+ */
+export function configurationOf(pipeline: string, { registrations, notes }: Recipe): string {
+  const all = [...notes];
+  const mappings = new Map<string, Mapping>();
+  const sinks = new Map<string, Sink>();
+  const names = new Map<Connection, string>();
+  for (const registration of registrations) {
+    tellDifferences(registration, all);
+    if (registration.through) continue;
+    const mapping = mappingOf(registration, all);
+    if (typeof mapping === 'string') {
+      all.push({ line: registration.line, text: `the registration is left out: ${mapping}` });
+      continue;
+    }
+    const name = nameOfMapping(mapping, mappings);
+    if (name === undefined) {
+      const text = `${mapping.key} goes to two tables or with two sets of fields: only the first one is taken`;
+      all.push({ line: registration.line, text });
+      continue;
+    }
+    mappings.set(name, mapping);
+    const { connection } = registration;
+    const sinkName = names.get(connection) ?? freeName(connection.kind, sinks);
+    names.set(connection, sinkName);
+    const sink = sinks.get(sinkName) ?? { place: sinkOf(sinkName, connection, all), mappings: [] };
+    sink.mappings.push(name);
+    sinks.set(sinkName, sink);
+  }
+  const document = new Document({
+    pipeline,
+    kafka: { brokers: ['${env:KAFKA_BROKER}'] },
+    registry: { url: '${env:REGISTRY_URL}' },
+    source: { url: '${env:REDIS_URL}' },
+    mappings: Object.fromEntries(mappings),
+    sinks: Object.fromEntries(
+      [...sinks].map(([name, { place, mappings: written }]) => [name, { ...place, mappings: written }]),
+    ),
+  });
+  document.commentBefore = commentOf(all);
+  return document.toString({ lineWidth: 120 });
+}
+
+function commentOf(notes: readonly Note[]): string {
+  const sorted = [...notes]
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, text }) => (line === 0 ? text : `line ${line}: ${text}`));
+  const general = [
+    'Set KAFKA_BROKER (host:port), REGISTRY_URL and REDIS_URL, or write them here. Then: afterwrite check',
+    'All columns are strings here, as they were for the recipe; where the table has other types, say so by { column, type }.',
+  ];
+  return [...general, ...new Set(sorted)].map((line) => ` ${line}`).join('\n');
+}
+
+function tellDifferences({ through, parameters, line, exactlyOnce }: Registration, notes: Note[]): void {
+  if (through) notes.push({ line, text: 'RGWriteThrough is left out: rows are written behind Redis only' });
+  if (exactlyOnce)
+    notes.push({ line, text: 'no exactly-once table is needed: afterwrite_offsets stands in its place' });
+  const transform = parameters.get('transform');
+  if (transform !== undefined) notes.push({ line, text: 'transform is left out: hashes are carried as they are' });
+  if (parameters.has('eventTypes')) notes.push({ line, text: 'eventTypes is left out: every change counts' });
+}
+
+/** The mapping of a registration, or why there is none. */
+function mappingOf({ parameters, table, primaryKey, line }: Registration, notes: Note[]): Mapping | string {
+  const prefix = parameters.get('keysPrefix');
+  const columns = parameters.get('mappings');
+  if (prefix?.kind !== 'text') return `its keysPrefix is not read${sourceOf(prefix)}`;
+  if (table.kind !== 'text') return `the table of its connector is not read${sourceOf(table)}`;
+  if (primaryKey.kind !== 'text') return `the key of its connector is not read${sourceOf(primaryKey)}`;
+  const key = `${prefix.text}:{${primaryKey.text}}`;
+  const problem = keyPatternProblem(key);
+  if (problem !== undefined) return `${key} ${problem}`;
+  if (prefix.text.includes(':')) {
+    const here = `here it is all behind ${prefix.text}:`;
+    notes.push({ line, text: `the recipe took the part behind the first ":" of a key as ${primaryKey.text}; ${here}` });
+  }
+  if (columns?.kind !== 'dict') return `its mappings are not read${sourceOf(columns)}`;
+  return { key, table: table.text, fields: fieldsOf(columns.entries, primaryKey.text, line, notes) };
+}
+
+function fieldsOf(
+  entries: readonly (readonly [PythonValue, PythonValue])[],
+  primaryKey: string,
+  line: number,
+  notes: Note[],
+): Record<string, string> {
+  const fields: Record<string, string> = {};
+  const leftOut = (field: string, why: string): void => {
+    notes.push({ line, text: `the field ${field} is left out: ${why}` });
+  };
+  for (const [field, column] of entries) {
+    if (field.kind !== 'text' || column.kind !== 'text') {
+      notes.push({ line, text: `a field of the mappings is left out${sourceOf(field)}${sourceOf(column)}` });
+      continue;
+    }
+    // The recipe passes such fields over, too.
+    if (field.text.startsWith('_')) continue;
+    if (column.text.toLowerCase() === primaryKey.toLowerCase()) {
+      leftOut(field.text, 'its column is that of the key, which has the value');
+    } else if (!/^[A-Za-z_]\w*$/.test(column.text)) leftOut(field.text, `${column.text} is no name of a column`);
+    else fields[field.text] = column.text;
+  }
+  return fields;
+}
+
+function sourceOf(value: PythonValue | undefined): string {
+  const unread = value === undefined ? undefined : unreadIn(value);
+  return unread === undefined ? '' : `: ${unread}`;
+}
+
+/** The name of the same mapping if there is one, or a free one; undefined where other rows come from the same keys. */
+function nameOfMapping(mapping: Mapping, mappings: ReadonlyMap<string, Mapping>): string | undefined {
+  for (const [name, before] of mappings) {
+    if (before.key === mapping.key) return JSON.stringify(before) === JSON.stringify(mapping) ? name : undefined;
+  }
+  const [prefix = ''] = mapping.key.split(':{');
+  return freeName(prefix.replace(/[^A-Za-z0-9._-]/g, '-'), mappings);
+}
+
+function freeName(wish: string, taken: ReadonlyMap<string, unknown>): string {
+  if (!taken.has(wish)) return wish;
+  for (let number = 2; ; number++) if (!taken.has(`${wish}-${number}`)) return `${wish}-${number}`;
+}
