@@ -14,7 +14,8 @@ export interface HeldKey {
 
 /**
  * Keys whose value the stream did not hold, with what was read of them, until the stream has come to where they were
- * read (rule 6). Until then what it says of them is left out, and no position is committed.
+ * read (rule 6). Until then what it says of them is left out, and no position is committed. They outlive a link: the
+ * next one goes on behind the command that named them. On another stream their offsets mean nothing.
  */
 export class HeldKeys {
   readonly #held = new Map<string, HeldKey>();
@@ -33,6 +34,11 @@ export class HeldKeys {
   hold(held: HeldKey): void {
     this.#held.set(nameOf(held.db, held.key), held);
     this.#next = Math.min(this.#next, held.offset);
+  }
+
+  clear(): void {
+    this.#held.clear();
+    this.#next = Infinity;
   }
 
   /** Takes those that the stream has come to. */

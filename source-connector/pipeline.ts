@@ -16,6 +16,7 @@ import { captureOf, sameMappings, type Contract } from './contract.ts';
 import { RdbDecoder } from './decode/rdb.ts';
 import { CommandDecoder } from './decode/stream.ts';
 import { Fold } from './fold/fold.ts';
+import { HeldKeys } from './held-keys.ts';
 import type { PipelineNews } from './news.ts';
 import { decodePosition, type Position } from './position.ts';
 import { describeProblem, MappingView } from './record/mapping-view.ts';
@@ -123,6 +124,7 @@ function wire({ options, state, position, sender, reader, stopping }: Parts): Sh
     policiesOf: lookUp,
     clock,
     readKey: (...place) => reader.read(...place),
+    held: new HeldKeys(),
     clockFloor: { replid, ms: position?.clock ?? 0 },
     progress: { replid, offset, db, inTransaction, snapshot: position?.snapshot ?? false },
     mappings: Object.fromEntries(contracts.map(({ mapping, frozen }) => [mapping.name, frozen])),
@@ -242,12 +244,20 @@ async function goesOnFrom(redis: ResolveEndpoint, resume: ResumePoint, signal: A
   }
 }
 
+/** Keys are held back that were read on the stream before a promotion, at offsets that this one may never have had. */
+function readElsewhere(db: number): LinkEnd {
+  return { kind: 'unresolved', reason: 'the stream changed while a key was held back', db, key: Buffer.alloc(0) };
+}
+
 /** One link from the answer to PSYNC to its end. */
 async function followLink(shard: Shard, session: ReplicationSession, options: Carrying): Promise<LinkEnd> {
-  const { progress, captures, recorder } = shard;
+  const { progress, captures, recorder, held } = shard;
   const { answer } = session;
   const { ignoreCommands } = options;
   options.news.link(answer.kind, answer.replid, answer.offset);
+  if (answer.kind === 'continue' && answer.replid !== progress.replid && !held.isEmpty)
+    return readElsewhere(progress.db);
+  if (answer.kind === 'full') held.clear();
   shard.clock.follow(answer.replid, answer.replid === shard.clockFloor.replid ? shard.clockFloor.ms : 0);
   let rest = Buffer.alloc(0);
   if (answer.kind === 'full') {

@@ -3,6 +3,7 @@ import type { SlotRange } from './decode/key-slot.ts';
 import type { CapturesKey } from './decode/ports.ts';
 import type { Committer, Place } from './committer.ts';
 import type { Fold } from './fold/fold.ts';
+import type { HeldKeys } from './held-keys.ts';
 import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
 import type { FrozenMapping } from './position.ts';
 import type { StateStore } from './state/port.ts';
@@ -72,6 +73,8 @@ export interface Shard {
   readonly clock: TimeBounds;
   /** What a key holds at some offset at or behind the fence. Rejects when it cannot be read within seconds. */
   readonly readKey: (db: number, key: Buffer, fence: ReadFence, stopping: AbortSignal) => Promise<FencedValue>;
+  /** Keys that were read, until the stream has come to where. */
+  readonly held: HeldKeys;
   /** What the position that this life began with had proven. */
   readonly clockFloor: { readonly replid: string; readonly ms: number };
   readonly progress: Progress;

@@ -5,7 +5,7 @@ import { CommandTime } from './command-time.ts';
 import type { DecodedCommand, Mutation } from './decode/mutation.ts';
 import type { StreamDecoder } from './decode/ports.ts';
 import type { FoldTime, Unresolved } from './fold/change.ts';
-import { HeldKeys, type HeldKey } from './held-keys.ts';
+import type { HeldKey } from './held-keys.ts';
 import { LongCommands } from './long-commands.ts';
 import { packNamesAndValues } from './packed-hash.ts';
 import { placeOf, type LinkEnd, type Shard } from './shard.ts';
@@ -46,7 +46,6 @@ class Follower {
   readonly #decoder: StreamDecoder;
   readonly #time: CommandTime;
   readonly #long: LongCommands;
-  readonly #held = new HeldKeys();
   #ackSoon = false;
   #ended = false;
 
@@ -60,7 +59,7 @@ class Follower {
 
   /** Whether keys are held back: no position may be committed until the stream has come to where they were read. */
   get holds(): boolean {
-    return !this.#held.isEmpty;
+    return !this.#shard.held.isEmpty;
   }
 
   /** Folds every command that is complete; cuts batches where that is allowed. */
@@ -110,14 +109,14 @@ class Follower {
   }
 
   /**
-   * The link is gone. A person's stop commits what is whole; after a break all of it waits for the next link. That one
-   * begins behind the command that named a held key, so the key's value would be missing for ever.
+   * The link is gone. A person's stop commits what is whole; after a break all of it, held keys too, waits for the next
+   * link.
    */
   async finish(): Promise<LinkEnd> {
     const { committer, stopping } = this.#shard;
     if (!stopping.aborted) {
       this.#ended = true;
-      return this.holds ? brokenWhileHeld(this.#decoder.db) : 'broken';
+      return 'broken';
     }
     // A half of a MULTI is not committed: the next start reads it again from before the MULTI. So is what came since a
     // key was held back.
@@ -177,8 +176,7 @@ class Follower {
 
   /** As fold does, but what is said of a held key is in its value already, and what goes out of it is not known. */
   #foldBeside(mutation: KeyMutation, time: FoldTime): Unresolved | undefined {
-    const { fold, captures } = this.#shard;
-    const held = this.#held;
+    const { fold, captures, held } = this.#shard;
     if (mutation.kind !== 'rename' && mutation.kind !== 'copy') {
       return held.has(mutation.db, mutation.key) ? undefined : fold.apply(mutation, time);
     }
@@ -204,7 +202,7 @@ class Follower {
     try {
       const { offset, fields, expireAt } = await readKey(db, key, { replid: progress.replid, offset: end }, stopping);
       const hash = fields === null ? null : packNamesAndValues(fields);
-      this.#held.hold({ db, key, offset, hash, expireAt, command: name });
+      this.#shard.held.hold({ db, key, offset, hash, expireAt, command: name });
       told.keyRead(unresolved.reason);
       return undefined;
     } catch (error) {
@@ -215,7 +213,7 @@ class Follower {
   /** Folds the values of the held keys that the stream has come to. */
   #release(offset: number): void {
     if (!this.holds) return;
-    for (const held of this.#held.take(offset)) this.#foldHeld(held);
+    for (const held of this.#shard.held.take(offset)) this.#foldHeld(held);
   }
 
   #foldHeld({ db, key, offset, hash, expireAt, command }: HeldKey): void {
@@ -231,10 +229,6 @@ class Follower {
 const RESOLVED: readonly Unresolved[] = [];
 
 type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
-
-function brokenWhileHeld(db: number): Unresolved {
-  return { kind: 'unresolved', reason: 'the link broke while a key was held back', db, key: Buffer.alloc(0) };
-}
 
 /** More than a batch may hold came between a command and the read of its key. */
 function tooFarBehind({ name, db }: DecodedCommand): Unresolved {

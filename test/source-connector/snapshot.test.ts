@@ -9,6 +9,7 @@ import { captureOf } from '../../source-connector/contract.ts';
 import type { SnapshotDecoder, SnapshotEvent } from '../../source-connector/decode/ports.ts';
 import { Fold } from '../../source-connector/fold/fold.ts';
 import { packHash } from '../../source-connector/packed-hash.ts';
+import { HeldKeys } from '../../source-connector/held-keys.ts';
 import { decodePosition } from '../../source-connector/position.ts';
 import { Recorder } from '../../source-connector/record/recorder.ts';
 import type { Breaker, Shard } from '../../source-connector/shard.ts';
@@ -111,6 +112,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     policiesOf,
     readKey: () => Promise.reject(new Error('no key is read beside a snapshot')),
     clock: unprovenTime,
+    held: new HeldKeys(),
     clockFloor: { replid: '', ms: 0 },
     progress: { replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
     mappings: {},

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Redis } from 'ioredis';
 import { Random, seedOfTest } from '../support/random.ts';
-import { startRelay } from '../support/relay.ts';
+import { startRelay, type Relay } from '../support/relay.ts';
+import type { Scope } from '../support/scope.ts';
 import { person, TestPipeline } from '../support/source/pipeline.ts';
+import type { TestSource } from '../support/source/source.ts';
 import { until, untilEqual } from '../support/until.ts';
 
 test('rule 6: RENAME and COPY from a key that is not captured are read beside the stream, without a resync', async (t) => {
@@ -107,22 +109,48 @@ async function hashesAsRows(client: Redis): Promise<Record<string, string>> {
   return rows;
 }
 
-test('rule 6: a link that breaks before the stream has come to where a key was read does not lose the key', async (t) => {
+/** Holds the stream behind a RENAME from outside until the key is read, which is behind what follows it. */
+async function whileHeld(t: Scope): Promise<{ pipeline: TestPipeline; source: TestSource; relay: Relay }> {
   const pipeline = await TestPipeline.open(t);
   const { client, port } = pipeline.redis;
   const relay = await startRelay(t, port);
-  await client.hset('draft:1', 'name', 'from outside');
+  await client.hset('draft:1', 'name', 'from outside', 'age', 1);
   const source = pipeline.start({ source: { url: `redis://127.0.0.1:${relay.port}` } });
   await source.caughtUp();
-  // The stream ends for the source with the RENAME; the key is read behind the HSET.
   const held = relay.holdAfter('person:held\r\n');
-  await client.pipeline().rename('draft:1', 'person:held').hset('person:other', 'name', 'Ann').exec();
+  await client
+    .pipeline()
+    .rename('draft:1', 'person:held')
+    .hincrby('person:held', 'age', 1)
+    .hset('person:other', 'name', 'Ann')
+    .exec();
   await held;
   await untilEqual('keys that were read', 1, () => source.count('key_reads_total'));
+  return { pipeline, source, relay };
+}
+
+test('rule 6: a key that was read outlives the link; the next one goes on, and the key is neither lost nor told twice', async (t) => {
+  const { pipeline, source, relay } = await whileHeld(t);
   relay.cut();
   await source.caughtUp();
-  assert.deepEqual(await pipeline.rows(), { held: 'from outside,null', other: 'Ann,null' });
+  assert.deepEqual(await pipeline.told(), ['c other Ann,null HSET', 'c held from outside,2 RENAME']);
+  assert.deepEqual(await source.links(), { continued: 1, full: 1 });
+  await pipeline.redis.client.hincrby('person:held', 'age', 1);
+  await source.caughtUp();
+  assert.deepEqual(await pipeline.rows(), { held: 'from outside,3', other: 'Ann,null' });
+});
+
+test('rule 6: a key that was read on the stream before a promotion is not trusted after it', async (t) => {
+  const { pipeline, source, relay } = await whileHeld(t);
+  const { client } = pipeline.redis;
+  // The server takes a new replid, and goes on in the stream of the old one.
+  await client.replicaof('127.0.0.1', 1);
+  await client.replicaof('NO', 'ONE');
+  relay.cut();
+  await source.caughtUp();
+  assert.deepEqual(await pipeline.rows(), { held: 'from outside,2', other: 'Ann,null' });
   assert.equal((await pipeline.events()).length, 2, 'no event twice');
+  assert.deepEqual(await source.links(), { continued: 1, full: 2 });
 });
 
 test('rule 6: a key that the user may not read leads to a full resync, whose reason names the right', async (t) => {

@@ -2,6 +2,7 @@ import { Committer } from '../../../source-connector/committer.ts';
 import { CommandDecoder } from '../../../source-connector/decode/stream.ts';
 import { Fold } from '../../../source-connector/fold/fold.ts';
 import { decodePosition, type Position } from '../../../source-connector/position.ts';
+import { HeldKeys } from '../../../source-connector/held-keys.ts';
 import type { Shard, ShardNews } from '../../../source-connector/shard.ts';
 import type { OutgoingBatch } from '../../../source-connector/send/port.ts';
 import { openState } from '../../../source-connector/state/open.ts';
@@ -48,6 +49,7 @@ export class Life {
       captures,
       policiesOf: () => view,
       readKey: readKey ?? (() => Promise.reject(new Error('no value comes from outside of what a recording holds'))),
+      held: new HeldKeys(),
       clock: unprovenTime,
       clockFloor: { replid: '', ms: 0 },
       progress: {
