@@ -3,6 +3,7 @@ import { composeAnswers, findContainer, startContainer } from './compose/contain
 import { kafka } from './kafka.ts';
 import { mariadb } from './mariadb.ts';
 import { findNative, startNative } from './native/server.ts';
+import { oracle } from './oracle.ts';
 import { postgres } from './postgres.ts';
 import { redis } from './redis.ts';
 import { registry } from './registry.ts';
@@ -12,7 +13,7 @@ export { freePort } from './ports.ts';
 export type { RunningService, Service, StartOptions } from './service.ts';
 
 /** Every kind of server, in the order in which people read them. A new one is its file and its line here. */
-export const services = { redis, kafka, registry, postgres, mariadb, cassandra } as const satisfies Record<
+export const services = { redis, kafka, registry, postgres, mariadb, cassandra, oracle } as const satisfies Record<
   string,
   Service
 >;

@@ -40,6 +40,20 @@ async function findJava(newest: number): Promise<string | undefined> {
   return undefined;
 }
 
+/** A `java` as above that can run a program from its source: what Debian calls a JDK. */
+export async function javaWithCompiler(): Promise<string> {
+  const found = await java();
+  if (await canCompile(found)) return found;
+  await installPackages(['openjdk-17-jdk-headless']);
+  for (const path of machines()) if (await canCompile(path)) return path;
+  throw new AfterwriteError('SERVICE_NOT_INSTALLED', 'no java with a compiler was found after its installation');
+}
+
+async function canCompile(path: string): Promise<boolean> {
+  const { code, stdout } = await run(path, ['--list-modules']);
+  return code === 0 && stdout.includes('jdk.compiler@');
+}
+
 /** Every machine that Debian's packages installed; `java` on the path is only the default one. */
 function machines(): string[] {
   try {
