@@ -101,6 +101,10 @@ export class PackedCursor {
   }
 }
 
+const SMALLEST = 4096;
+/** What one large hash took beyond this is given back when the next one begins, bytes. */
+const KEPT = 4 * 1024 * 1024;
+
 /** Collects fields into a packed hash; grows as needed, up to `largest` bytes (STATE_FULL); reused by its owner. */
 export class PackedWriter {
   #bytes: Buffer;
@@ -109,12 +113,16 @@ export class PackedWriter {
   #view: Buffer | undefined;
   readonly #largest: number;
 
-  constructor(capacity = 4096, largest = LARGEST) {
+  constructor(capacity = SMALLEST, largest = LARGEST) {
     this.#largest = largest;
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
   }
 
   reset(): this {
+    if (this.#bytes.length > KEPT) {
+      this.#bytes = Buffer.allocUnsafeSlow(SMALLEST);
+      this.#view = undefined;
+    }
     this.#at = 0;
     return this;
   }
@@ -235,4 +243,12 @@ export function unpackHash(packed: Buffer): [name: Buffer, value: Buffer][] {
   const cursor = new PackedCursor().reset(packed);
   while (cursor.next()) pairs.push([Buffer.from(cursor.name()), Buffer.from(cursor.value())]);
   return pairs;
+}
+
+/** How many fields a packed hash has. */
+export function countFields(packed: Buffer): number {
+  const cursor = new PackedCursor().reset(packed);
+  let fields = 0;
+  while (cursor.next()) fields++;
+  return fields;
 }

@@ -11,6 +11,9 @@ export interface Plan {
   /** HSETs of redis-benchmark, and among how many keys. */
   readonly requests: number;
   readonly keys: number;
+  /** Fields of the big hash, and how many changes of it are counted. */
+  readonly bigFields: number;
+  readonly changes: number;
 }
 
 export const fullPlan: Plan = {
@@ -20,6 +23,8 @@ export const fullPlan: Plan = {
   passes: 3,
   requests: 1_000_000,
   keys: 100_000,
+  bigFields: 1_000_000,
+  changes: 100_000,
 };
 
 export const quickPlan: Plan = {
@@ -29,4 +34,6 @@ export const quickPlan: Plan = {
   passes: 1,
   requests: 20_000,
   keys: 1000,
+  bigFields: 20_000,
+  changes: 5000,
 };

@@ -2,7 +2,8 @@ import { fieldsOf, isInheriting } from '../mark.ts';
 import { PackedCursor } from '../packed-hash.ts';
 import type { Entry } from '../state/port.ts';
 import type { RowView } from './change.ts';
-import { HashEditor } from './hash-editor.ts';
+import { HashEditor } from '../hash-editor.ts';
+import { PickedFields } from './picked-fields.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -14,6 +15,7 @@ const NOTHING = Buffer.alloc(0);
 export class AbsentFields {
   readonly #editor = new HashEditor();
   readonly #cursor = new PackedCursor();
+  readonly #picked = new PickedFields();
 
   /** The hash with the inherited fields that it lacks. */
   filled(inherited: Buffer, hash: Buffer): Buffer {
@@ -30,10 +32,10 @@ export class AbsentFields {
   }
 
   /** The fields of the published row of an entry, as a copy; none where there is no row, or nobody knows them. */
-  ofRow(view: Pick<RowView<unknown>, 'mappedFields'>, { current, published, mark }: Entry): Buffer {
+  ofRow(view: Pick<RowView<unknown>, 'mappedFields' | 'fieldNames'>, { current, published, mark }: Entry): Buffer {
     if (published === null) return NOTHING;
     // While a hash is rejected, or gone, the mark has them.
     if (mark !== null && !isInheriting(mark)) return Buffer.from(fieldsOf(mark));
-    return view.mappedFields(this.filled(fieldsOf(mark), current ?? NOTHING));
+    return view.mappedFields(this.filled(fieldsOf(mark), current === null ? NOTHING : this.#picked.of(view, current)));
   }
 }

@@ -1,3 +1,5 @@
+import type { HeldHash } from '../wide-hash.ts';
+
 /** Why a published row has no hash behind it any more. Each cause has its own policy. */
 export type RemovalCause = 'deleted' | 'expired' | 'evicted' | 'flushed' | 'vanished' | 'ambiguous';
 
@@ -25,9 +27,11 @@ export interface RowView<Problem> {
   readonly readsExpiry: boolean;
   /** Whether a row that was kept without its hash keeps the values of fields that the hash lacks when it is back. */
   readonly keepsAbsent: boolean;
+  /** The names of the fields that a row is made of. */
+  readonly fieldNames: readonly Buffer[] | 'all';
   /** The fields of a packed hash that become columns, packed, as a copy. */
   mappedFields(hash: Buffer): Buffer;
-  /** @param expireAt ms since the epoch; 0 without expiry */
+  /** @param hash packed; of a wide one the mapped fields do. @param expireAt ms since the epoch; 0 without expiry */
   read(key: Buffer, hash: Buffer, expireAt: number): RowReading<Problem>;
   policy(cause: RemovalCause): RemovalPolicy;
 }
@@ -48,8 +52,8 @@ export interface Change<View> {
 /** What fold finds out; the pipeline carries each to where it belongs. */
 export interface FoldOutput<Problem, View extends RowView<Problem>> {
   change(change: Change<View>): void;
-  /** A hash that cannot be a row: a dead letter. `hash` is packed. */
-  rejected(view: View, db: number, key: Buffer, hash: Buffer, problem: Problem): void;
+  /** A hash that cannot be a row: a dead letter. */
+  rejected(view: View, db: number, key: Buffer, hash: HeldHash, problem: Problem): void;
   /** The mark of a key is another one now; null is none. */
   marked(view: View, db: number, key: Buffer, mark: Buffer | null): void;
   removed(view: View, removal: Removal): void;

@@ -3,9 +3,11 @@ import type { CapturesKey } from '../decode/ports.ts';
 import type { Mutation } from '../decode/mutation.ts';
 import type { Entry, StateStore } from '../state/port.ts';
 import type { FoldOutput, FoldTime, RemovalCause, RowView, Unresolved } from './change.ts';
-import { HashEditor } from './hash-editor.ts';
+import { HashEditor } from '../hash-editor.ts';
 import { inheritedFields, inheritingMark, keptMark, rejectedMark, rejects } from '../mark.ts';
+import { wholeOf, type HeldHash, type WideHash } from '../wide-hash.ts';
 import { AbsentFields } from './absent-fields.ts';
+import { PickedFields } from './picked-fields.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
 const ABSENT: Entry = { current: null, expireAt: 0, published: null, mark: null };
@@ -27,6 +29,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
   readonly #options: FoldOptions<Problem, View>;
   readonly #editor = new HashEditor();
   readonly #absent = new AbsentFields();
+  readonly #picked = new PickedFields();
 
   constructor(options: FoldOptions<Problem, View>) {
     this.#options = options;
@@ -41,31 +44,32 @@ export class Fold<Problem, View extends RowView<Problem>> {
     switch (mutation.kind) {
       case 'set': {
         const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
-        this.#settle(
-          mutation.db,
-          mutation.key,
-          entry,
-          this.#editor.set(entry.current, mutation.fields),
-          entry.expireAt,
-          time,
-        );
-        return undefined;
-      }
-      case 'increment': {
-        const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
-        const hash = this.#editor.increment(entry.current, mutation.field, mutation.by);
-        if (hash === undefined) {
-          return unresolved('HINCRBY on a field that is no integer here', mutation.db, mutation.key);
+        const { current, expireAt } = entry;
+        if (isWide(current)) {
+          this.#changeWide(mutation.db, mutation.key, entry, current, time, () => {
+            current.set(mutation.fields);
+          });
+        } else {
+          const hash = this.#editor.set(current, mutation.fields);
+          this.#settle(mutation.db, mutation.key, entry, hash, expireAt, time);
         }
-        this.#settle(mutation.db, mutation.key, entry, hash, entry.expireAt, time);
         return undefined;
       }
+      case 'increment':
+        return this.#increment(mutation, time);
       case 'unset': {
         const entry = state.get(mutation.db, mutation.key);
         if (entry?.current == null) return undefined;
-        const left = this.#editor.unset(entry.current, mutation.fields);
+        const { current, expireAt } = entry;
+        if (isWide(current)) {
+          this.#changeWide(mutation.db, mutation.key, entry, current, time, () => {
+            current.unset(mutation.fields);
+          });
+          return undefined;
+        }
+        const left = this.#editor.unset(current, mutation.fields);
         if (left === null) this.#remove(mutation.db, mutation.key, entry, 'deleted');
-        else this.#settle(mutation.db, mutation.key, entry, left, entry.expireAt, time);
+        else this.#settle(mutation.db, mutation.key, entry, left, expireAt, time);
         return undefined;
       }
       case 'replace': {
@@ -153,6 +157,32 @@ export class Fold<Problem, View extends RowView<Problem>> {
     return undefined;
   }
 
+  #increment({ db, key, field, by }: Extract<Mutation, { kind: 'increment' }>, time: FoldTime): Unresolved | undefined {
+    const entry = this.#options.state.get(db, key) ?? ABSENT;
+    const { current, expireAt } = entry;
+    let done = true;
+    if (isWide(current)) {
+      this.#changeWide(db, key, entry, current, time, () => {
+        done = current.increment(field, by);
+      });
+    } else {
+      const hash = this.#editor.increment(current, field, by);
+      if (hash === undefined) done = false;
+      else this.#settle(db, key, entry, hash, expireAt, time);
+    }
+    return done ? undefined : unresolved('HINCRBY on a field that is no integer here', db, key);
+  }
+
+  /** Changes a wide hash in its place, so what its row was made of before is looked at first, where that matters. */
+  #changeWide(db: number, key: Buffer, entry: Entry, hash: WideHash, time: FoldTime, change: () => void): void {
+    const view = this.#options.viewOf(db, key);
+    const before = view?.keepsAbsent === true ? Buffer.from(this.#picked.of(view, hash)) : hash;
+    change();
+    const old = { ...entry, current: before };
+    if (hash.fields === 0) this.#remove(db, key, old, 'deleted');
+    else this.#settle(db, key, old, hash, entry.expireAt, time);
+  }
+
   /** RENAME, MOVE, COPY: the value goes to another key, which loses what it held. */
   #transfer(mutation: Extract<Mutation, { kind: 'rename' | 'copy' }>, time: FoldTime): Unresolved | undefined {
     const { kind, fromDb, toDb } = mutation;
@@ -170,7 +200,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
   }
 
   /** Puts a hash (or nothing) at a key. */
-  #place(db: number, key: Buffer, hash: Buffer | null, expireAt: number, time: FoldTime): void {
+  #place(db: number, key: Buffer, hash: HeldHash | null, expireAt: number, time: FoldTime): void {
     const entry = this.#options.state.get(db, key) ?? ABSENT;
     if (hash !== null) this.#settle(db, key, entry, hash, expireAt, time);
     else if (entry.current !== null) this.#remove(db, key, entry, 'deleted');
@@ -181,7 +211,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
     db: number,
     key: Buffer,
     entry: Entry,
-    hash: Buffer,
+    hash: HeldHash,
     expireAt: number,
     time: FoldTime,
     newOp: 'c' | 'r' = 'c',
@@ -195,7 +225,8 @@ export class Fold<Problem, View extends RowView<Problem>> {
       return;
     }
     const inherited = view.keepsAbsent ? inheritedFields(entry.mark) : NOTHING;
-    const reading = view.read(key, this.#absent.filled(inherited, hash), expireAt);
+    const fields = this.#picked.of(view, hash);
+    const reading = view.read(key, this.#absent.filled(inherited, fields), expireAt);
     if (reading.kind === 'rejected') {
       if (!rejects(entry.mark, reading.digest)) output.rejected(view, db, key, hash, reading.problem);
       const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
@@ -206,7 +237,7 @@ export class Fold<Problem, View extends RowView<Problem>> {
     }
     const { row } = reading;
     const { published } = entry;
-    const missing = this.#absent.missing(inherited, hash);
+    const missing = this.#absent.missing(inherited, fields);
     const mark = missing.length === 0 ? null : inheritingMark(missing);
     const isMarked = mark === null ? entry.mark === null : entry.mark?.equals(mark) === true;
     if (published !== null && equalBytes(row, 0, row.length, published, 0, published.length)) {
@@ -256,8 +287,15 @@ export class Fold<Problem, View extends RowView<Problem>> {
 }
 
 /** Whether the state already says so of a key. */
-function holds(entry: Entry, hash: Buffer, expireAt: number): boolean {
-  return entry.expireAt === expireAt && entry.current?.equals(hash) === true;
+function holds(entry: Entry, hash: HeldHash, expireAt: number): boolean {
+  if (entry.expireAt !== expireAt) return false;
+  // A wide hash is changed in its place. A new one is compared where it is put, bucket by bucket.
+  if (!Buffer.isBuffer(hash)) return !hash.changed;
+  return Buffer.isBuffer(entry.current) && entry.current.equals(hash);
+}
+
+function isWide(hash: HeldHash | null): hash is WideHash {
+  return hash !== null && !Buffer.isBuffer(hash);
 }
 
 /** What a DEL or UNLINK of the stream means (rule 5): the master sends the same for a key that expired or was evicted. */
@@ -281,5 +319,5 @@ function unresolved(reason: string, db: number, key: Buffer): Unresolved {
 }
 
 function copyOf(entry: Entry): Entry {
-  return { ...entry, current: entry.current === null ? null : Buffer.from(entry.current) };
+  return { ...entry, current: entry.current === null ? null : Buffer.from(wholeOf(entry.current)) };
 }

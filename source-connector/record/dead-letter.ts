@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readableText } from '../../schemas/index.ts';
-import { unpackHash } from '../packed-hash.ts';
+import { countFields, unpackHash } from '../packed-hash.ts';
+import { wholeOf, type HeldHash } from '../wide-hash.ts';
 import { describeProblem, type RowProblem } from './mapping-view.ts';
 
 /** Where in the stream the trouble stands. */
@@ -18,13 +19,14 @@ export interface DeadLetterPlace {
 /**
  * The dead letter of a hash that cannot be a row: JSON, so that people and scripts can read it. Names and values are
  * their UTF-8 text, or `b64:` and base64 when they are none. A hash that does not fit into `maxBytes` is told by its
- * digest: the count of its fields and the length and SHA-256 of each value (rule 13).
+ * digest: the count of its fields, their bytes and, unless it is a wide one, which would have to be read from end to end, their
+ * SHA-256 (rule 13).
  */
 export function deadLetter(
   place: DeadLetterPlace,
   db: number,
   key: Buffer,
-  hash: Buffer,
+  hash: HeldHash,
   problem: RowProblem,
   maxBytes: number,
 ): Buffer {
@@ -46,8 +48,9 @@ export function deadLetter(
     },
     at: new Date(place.at).toISOString(),
   };
-  const fields = unpackHash(hash);
-  if (hash.length * 2 < maxBytes) {
+  const bytes = Buffer.isBuffer(hash) ? hash.length : hash.bytes;
+  if (bytes * 2 < maxBytes) {
+    const fields = unpackHash(wholeOf(hash));
     const whole = Buffer.from(
       JSON.stringify({
         ...facts,
@@ -56,7 +59,9 @@ export function deadLetter(
     );
     if (whole.length < maxBytes) return whole;
   }
-  const digest = { fields: fields.length, bytes: hash.length, sha256: createHash('sha256').update(hash).digest('hex') };
+  const digest = Buffer.isBuffer(hash)
+    ? { fields: countFields(hash), bytes, sha256: createHash('sha256').update(hash).digest('hex') }
+    : { fields: hash.fields, bytes };
   const letter = Buffer.from(JSON.stringify({ ...facts, digest }));
   return letter.length < maxBytes
     ? letter

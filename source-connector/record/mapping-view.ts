@@ -44,6 +44,7 @@ export class MappingView implements RowView<RowProblem> {
   readonly partitions: number;
   readonly readsExpiry: boolean;
   readonly keepsAbsent: boolean;
+  readonly fieldNames: readonly Buffer[];
   readonly #options: MappingViewOptions;
   readonly #cursor = new PackedCursor();
   readonly #values: (Buffer | null)[];
@@ -59,6 +60,7 @@ export class MappingView implements RowView<RowProblem> {
     this.partitions = options.partitions;
     this.readsExpiry = options.mapping.expiryColumn !== undefined;
     this.keepsAbsent = options.mapping.absentFields === 'keep';
+    this.fieldNames = options.mapping.fields.map(({ field }) => field).filter((field) => field !== null);
     this.#values = options.mapping.fields.map(() => null);
     const header = Buffer.alloc(ROW_HEADER);
     header.writeUInt32BE(options.valueSchemaId);

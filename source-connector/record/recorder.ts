@@ -2,6 +2,7 @@ import { CAUSE_HEADER, partitionOf, readableText, VERSION_HEADER } from '../../s
 import type { Change, FoldOutput, Removal } from '../fold/change.ts';
 import { markRecord } from '../mark.ts';
 import type { Journal } from '../shard.ts';
+import type { HeldHash } from '../wide-hash.ts';
 import { deadLetter } from './dead-letter.ts';
 import { describeProblem, RECORD_OVERHEAD, ROW_HEADER, type MappingView, type RowProblem } from './mapping-view.ts';
 
@@ -116,7 +117,7 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
     news.event(view.name, op);
   }
 
-  rejected(view: MappingView, db: number, key: Buffer, hash: Buffer, problem: RowProblem): void {
+  rejected(view: MappingView, db: number, key: Buffer, hash: HeldHash, problem: RowProblem): void {
     const { pipeline, shard, topics, maxRecordBytes, batch, news } = this.#options;
     const place = {
       pipeline,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AfterwriteError } from '../../ops/errors/index.ts';
+import { WIDE_LIMITS, type WideLimits } from './buckets.ts';
 import { CopyForward, LOG_LIMITS, type LogLimits, type Segment } from './copy-forward.ts';
 import { clearFolder, listSegments, markCommitted, syncFolder, wasCommitted } from './files.ts';
 import { FolderLock } from './lock.ts';
@@ -11,6 +12,11 @@ import { recover } from './recover.ts';
 import { HEADER_BYTES } from './segment.ts';
 import { LoggedStore } from './store.ts';
 import { Table } from './table.ts';
+
+/** How a state keeps itself small; only tests have others than the defaults. */
+export interface StateLimits extends LogLimits {
+  readonly wide?: WideLimits;
+}
 
 /** What opening a folder found there, for the log and the status page. */
 export type OpenedFrom =
@@ -43,7 +49,11 @@ export interface OpenedState {
  * @throws STATE_LOCKED when a living process has the folder open
  * @throws STATE_IO when the folder cannot be read or written, STATE_FULL when the state is too large for this process
  */
-export async function openState(folder: string, tag: StateTag | null, limits = LOG_LIMITS): Promise<OpenedState> {
+export async function openState(
+  folder: string,
+  tag: StateTag | null,
+  limits: StateLimits = LOG_LIMITS,
+): Promise<OpenedState> {
   return locked(folder, async (path, lock) => {
     if (tag !== null) return openAt(path, tag, limits, lock);
     if (await wasCommitted(path)) {
@@ -63,7 +73,7 @@ export async function openState(folder: string, tag: StateTag | null, limits = L
  *
  * @throws STATE_LOCKED, STATE_IO as `openState`
  */
-export async function createState(folder: string, limits = LOG_LIMITS): Promise<OpenedState> {
+export async function createState(folder: string, limits: StateLimits = LOG_LIMITS): Promise<OpenedState> {
   return locked(folder, (path, lock) => create(path, limits, lock));
 }
 
@@ -88,14 +98,15 @@ async function locked(
   }
 }
 
-async function openAt(folder: string, tag: StateTag, limits: LogLimits, lock: FolderLock): Promise<OpenedState> {
+async function openAt(folder: string, tag: StateTag, limits: StateLimits, lock: FolderLock): Promise<OpenedState> {
   const { table, segments, batches, discardedBytes } = await recover(folder, tag);
   if (!(await wasCommitted(folder))) await markCommitted(folder);
   const store = await assemble(folder, tag, table, segments, { limits, lock, committed: true });
-  return { store, from: { kind: 'recovered', entries: table.entries, batches, discardedBytes } };
+  const entries = store.databases().reduce((sum, db) => sum + store.count(db), 0);
+  return { store, from: { kind: 'recovered', entries, batches, discardedBytes } };
 }
 
-async function create(folder: string, limits: LogLimits, lock: FolderLock): Promise<OpenedState> {
+async function create(folder: string, limits: StateLimits, lock: FolderLock): Promise<OpenedState> {
   const older = (await listSegments(folder)).length > 0;
   const movedTo = await clearFolder(folder, new Date());
   const tag = { logId: randomUUID(), sequence: 0 };
@@ -104,7 +115,7 @@ async function create(folder: string, limits: LogLimits, lock: FolderLock): Prom
 }
 
 interface Surroundings {
-  readonly limits: LogLimits;
+  readonly limits: StateLimits;
   readonly lock: FolderLock;
   readonly committed: boolean;
 }
@@ -120,5 +131,5 @@ async function assemble(
   const first = sequence + 1;
   const log = await StateLog.begin(folder, logId, first);
   const copying = new CopyForward(table, [...older, { first, bytes: HEADER_BYTES }], limits);
-  return new LoggedStore({ logId, sequence, committed, table, log, copying, lock });
+  return new LoggedStore({ logId, sequence, committed, table, log, copying, lock, wide: limits.wide ?? WIDE_LIMITS });
 }

@@ -1,13 +1,12 @@
 import { AfterwriteError } from '../../ops/errors/index.ts';
-import { lengthSize, writeLength } from '../packed-hash.ts';
-import { entrySize, writeEntry } from './entry.ts';
-import type { Entry } from './port.ts';
+import { copyBytes, lengthSize, writeLength } from '../packed-hash.ts';
+import { entrySize, writeEntry, type EncodedEntry } from './entry.ts';
 import type { Table } from './table.ts';
 
 /*
  * The operations of a batch, one after the other:
  *
- *   put      := 1 db key entry      key, entry := length bytes (entry.ts)
+ *   put      := 1 db key entry      key, entry := length bytes (entry.ts; of a bucket, its packed fields)
  *   remove   := 2 db key
  *   complete := 4 sequence          every live entry was put since this batch's beginning: older segments can go
  *   db, length, sequence := LEB128
@@ -16,7 +15,7 @@ const PUT = 1;
 const REMOVE = 2;
 const COMPLETE = 4;
 
-/** A larger hash is refused: V8's strings end at 512 MiB. */
+/** A larger entry, or a larger bucket of a wide hash, is refused: V8's strings end at 512 MiB. */
 const MAX_ENTRY_BYTES = 256 << 20;
 /** A larger batch is refused; the log's reader takes such a length for damage. */
 export const MAX_BATCH_BYTES = 1 << 30;
@@ -38,19 +37,28 @@ export class OperationWriter {
    * Appends a put.
    * @returns the encoded entry as a latin1 string, for the table
    */
-  put(db: number, key: Buffer, entry: Entry): string {
+  put(db: number, key: Buffer, entry: EncodedEntry, isOfWide: boolean): string {
     const size = entrySize(entry);
-    if (size > MAX_ENTRY_BYTES) {
-      throw new AfterwriteError('STATE_FULL', `a hash takes ${size} bytes, and ${MAX_ENTRY_BYTES} are possible`, {
-        where: { db, key: key.toString() },
-        remedy: 'Split this hash, or take its prefix out of the mappings.',
-      });
-    }
+    this.#checkEntry(size, db, key);
     this.#room(24 + key.length);
     this.#begin(PUT, db, key.length);
-    this.#at += key.copy(this.#bytes, this.#at);
+    this.#copyKey(key, key.length);
     const start = this.#open(size);
-    this.#at = writeEntry(this.#bytes, start, entry);
+    this.#at = writeEntry(this.#bytes, start, entry, isOfWide);
+    return this.#bytes.toString('latin1', start, this.#at);
+  }
+
+  /**
+   * Appends a put of the packed fields of a bucket, whose key ends at `keyEnd`.
+   * @returns them as a latin1 string, for the table
+   */
+  putBucket(db: number, key: Buffer, keyEnd: number, packed: Buffer): string {
+    this.#checkEntry(packed.length, db, key);
+    this.#room(24 + keyEnd);
+    this.#begin(PUT, db, keyEnd);
+    this.#copyKey(key, keyEnd);
+    const start = this.#open(packed.length);
+    this.#at = start + packed.copy(this.#bytes, start);
     return this.#bytes.toString('latin1', start, this.#at);
   }
 
@@ -63,10 +71,10 @@ export class OperationWriter {
     this.#at = start + this.#bytes.write(entry, start, 'latin1');
   }
 
-  remove(db: number, key: Buffer): void {
-    this.#room(24 + key.length);
-    this.#begin(REMOVE, db, key.length);
-    this.#at += key.copy(this.#bytes, this.#at);
+  remove(db: number, key: Buffer, keyEnd = key.length): void {
+    this.#room(24 + keyEnd);
+    this.#begin(REMOVE, db, keyEnd);
+    this.#copyKey(key, keyEnd);
   }
 
   complete(sequence: number): void {
@@ -82,6 +90,19 @@ export class OperationWriter {
     if (this.#bytes.length > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#at = 0;
     return taken;
+  }
+
+  #copyKey(key: Buffer, end: number): void {
+    copyBytes(key, 0, end, this.#bytes, this.#at);
+    this.#at += end;
+  }
+
+  #checkEntry(size: number, db: number, key: Buffer): void {
+    if (size <= MAX_ENTRY_BYTES) return;
+    throw new AfterwriteError('STATE_FULL', `a hash takes ${size} bytes, and ${MAX_ENTRY_BYTES} are possible`, {
+      where: { db, key: key.toString() },
+      remedy: 'Split this hash, or take its prefix out of the mappings.',
+    });
   }
 
   /** Writes the operation, a database, and the key's length: at most 24 bytes. */

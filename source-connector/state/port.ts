@@ -1,12 +1,14 @@
+import type { HeldHash } from '../wide-hash.ts';
+
 /**
  * What the source knows of one captured key. Absent parts are null.
- * - `current`: what Redis holds now, a packed hash; null when the key is no hash there.
+ * - `current`: what Redis holds now, a packed hash, or a wide one in pieces; null when the key is no hash there.
  * - `published`: the encoded Avro row that the topic holds now; null when it holds none.
  * - `mark`: what topics cannot say (a kept row, a rejected hash), as bytes that fold understands.
  * An entry without `current`, `published` and `mark` is not stored.
  */
 export interface Entry {
-  readonly current: Buffer | null;
+  readonly current: HeldHash | null;
   /** When the key expires on the master's clock, ms since the epoch; 0 without expiry. */
   readonly expireAt: number;
   readonly published: Buffer | null;
@@ -29,11 +31,14 @@ export interface SealedBatch {
 
 /** The current and the published value of each captured hash, in memory, with a log on disk behind it. */
 export interface StateStore {
-  /** The entry of a key. Its buffers are views, valid until the next call on the store. */
+  /**
+   * The entry of a key. Its buffers are views, valid until the next call on the store (but for calls on its own wide hash, which is
+   * valid until `get` is called again, or the key is put).
+   */
   get(db: number, key: Buffer): Entry | undefined;
   /**
    * Stores (copies) the entry, or removes the key when all its parts are null. The parts may be views that `get` just
-   * returned, of this key or another.
+   * returned, of this key or another. A packed hash that is large becomes a wide one.
    */
   put(db: number, key: Buffer, entry: Entry): void;
   /** Databases that hold entries, ascending. */

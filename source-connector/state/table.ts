@@ -67,12 +67,18 @@ export class Table {
     return this.#entries;
   }
 
-  get(db: number, key: Buffer): string | undefined {
-    return this.#databases.get(db)?.shard(key, 0, key.length).get(key.toString('latin1'));
+  get(db: number, bytes: Buffer, start = 0, end = bytes.length): string | undefined {
+    return this.#databases
+      .get(db)
+      ?.shard(bytes, start, end)
+      .get(bytes.toString('latin1', start, end));
   }
 
-  /** @throws STATE_FULL when the table is about to outgrow the heap, instead of the crash that V8 would make of it */
-  set(db: number, bytes: Buffer, start: number, end: number, entry: string): void {
+  /**
+   * @returns what stood there before
+   * @throws STATE_FULL when the table is about to outgrow the heap, instead of the crash that V8 would make of it
+   */
+  set(db: number, bytes: Buffer, start: number, end: number, entry: string): string | undefined {
     let database = this.#databases.get(db);
     if (database === undefined) this.#databases.set(db, (database = new Database(db)));
     const shard = database.shard(bytes, start, end);
@@ -85,19 +91,20 @@ export class Table {
     } else {
       this.#liveBytes += entry.length - old.length;
     }
+    return old;
   }
 
-  /** Removes the key; false when it was not there. */
-  delete(db: number, bytes: Buffer, start: number, end: number): boolean {
+  /** Removes the key. @returns what stood there */
+  delete(db: number, bytes: Buffer, start: number, end: number): string | undefined {
     const shard = this.#databases.get(db)?.shard(bytes, start, end);
-    if (shard === undefined) return false;
+    if (shard === undefined) return undefined;
     const key = bytes.toString('latin1', start, end);
     const old = shard.get(key);
-    if (old === undefined) return false;
+    if (old === undefined) return undefined;
     shard.delete(key);
     this.#entries--;
     this.#liveBytes -= key.length + old.length + OPERATION_OVERHEAD;
-    return true;
+    return old;
   }
 
   /** Databases that hold entries, ascending by number. */

@@ -1,8 +1,12 @@
 import { statSync } from 'node:fs';
+import type { WideLimits } from '../../source-connector/state/buckets.ts';
 import { randomChunks, wholeChunks } from '../support/fake-master.ts';
 import { Random, seedOfTest } from '../support/random.ts';
 import { recordedSessions, recordingFolders, type RecordedSession } from '../support/recordings.ts';
 import { replay, type ReplayOptions } from './replay.ts';
+
+/** Hashes that no other program would call wide. */
+const nearlyAll: WideLimits = { fromBytes: 40, bucketFields: 2, bucketBytes: 30 };
 
 /**
  * The ways in which a session is replayed: chunking, the size of batches, crashes and reads beside the stream must never
@@ -19,11 +23,13 @@ export function waysOf(
       name: 'cut at random bytes, in small batches',
       chunking: randomChunks(new Random(seed + 1), 20_000),
       batchRecords: 3,
+      wide: nearlyAll,
     },
     {
       name: 'cut at random bytes, crashing at random commands',
       chunking: randomChunks(new Random(seed + 2), 20_000),
       batchRecords: 20,
+      wide: nearlyAll,
       crashes: new Random(seed + 3),
     },
   ];

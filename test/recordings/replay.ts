@@ -6,8 +6,10 @@ import type { ResumePoint } from '../../source-connector/capture/session.ts';
 import type { CapturesKey } from '../../source-connector/decode/ports.ts';
 import { RdbDecoder } from '../../source-connector/decode/rdb.ts';
 import type { Shard } from '../../source-connector/shard.ts';
+import type { WideLimits } from '../../source-connector/state/buckets.ts';
 import { readSnapshot } from '../../source-connector/snapshot.ts';
 import { followStream } from '../../source-connector/stream.ts';
+import { wholeOf } from '../../source-connector/wide-hash.ts';
 import { startFakeMaster, type Chunking } from '../support/fake-master.ts';
 import type { Random } from '../support/random.ts';
 import { canonicalText, type RecordedSession, type RecordedState, type Recording } from '../support/recordings.ts';
@@ -29,6 +31,8 @@ export interface ReplayOptions {
   readonly chunking: Chunking;
   /** Records of a batch: small ones cut often. */
   readonly batchRecords: number;
+  /** Which hashes the state keeps in pieces; as the product does unless told. */
+  readonly wide?: WideLimits;
   /** Where the process crashes; nowhere without. */
   readonly crashes?: Random;
   /**
@@ -88,7 +92,7 @@ class Replayer {
   static async begin(folder: string, options: ReplayOptions): Promise<Replayer> {
     const model = new PublishedModel();
     const captures = capturesOf(options.outside === undefined ? [...INSIDE, OUTSIDE] : INSIDE);
-    const life = await Life.begin({ folder, model, captures, batchRecords: options.batchRecords });
+    const life = await Life.begin({ ...options, folder, model, captures });
     return new Replayer(folder, options, captures, model, life);
   }
 
@@ -125,8 +129,7 @@ class Replayer {
     const last = this.#life;
     const position = await last.crash(commitUnderwayCounts);
     this.#model.forget((batch) => last.wasCommitted(batch));
-    const { batchRecords } = this.#options;
-    const options = { folder: this.#folder, model: this.#model, captures: this.#captures, batchRecords };
+    const options = { ...this.#options, folder: this.#folder, model: this.#model, captures: this.#captures };
     this.#life = await Life.begin(options, position);
     this.#begun = this.#life.goesOn;
   }
@@ -187,7 +190,10 @@ class Replayer {
       for (const key of state.keys(db)) {
         const entry = state.get(db, key);
         if (entry?.current == null) continue;
-        held.set(`${db}/${canonicalText(key)}`, `${String(entry.expireAt)} ${asText(fieldsOf(entry.current))}`);
+        held.set(
+          `${db}/${canonicalText(key)}`,
+          `${String(entry.expireAt)} ${asText(fieldsOf(wholeOf(entry.current)))}`,
+        );
       }
     }
     for (const [where, text] of this.#hashesOf(expected)) {

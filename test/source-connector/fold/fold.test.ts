@@ -25,6 +25,7 @@ class View implements RowView<string> {
   readonly name = 'people';
   readsExpiry = false;
   keepsAbsent = false;
+  readonly fieldNames = [Buffer.from('v')];
   policies: Partial<Record<RemovalCause, RemovalPolicy>> = {};
 
   read(_key: Buffer, hash: Buffer, expireAt: number): RowReading<string> {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { packHash } from '../../../source-connector/packed-hash.ts';
 import { deadLetter } from '../../../source-connector/record/dead-letter.ts';
 import type { RowProblem } from '../../../source-connector/record/mapping-view.ts';
+import type { HeldHash, WideHash } from '../../../source-connector/wide-hash.ts';
 
 const place = {
   pipeline: 'shop',
@@ -22,7 +23,7 @@ const badAge: RowProblem = {
 
 type Letter = Readonly<Record<string, unknown>>;
 
-function letterOf(key: Buffer, hash: Buffer, maxBytes = 10_000, problem = badAge): Letter {
+function letterOf(key: Buffer, hash: HeldHash, maxBytes = 10_000, problem = badAge): Letter {
   const bytes = deadLetter(place, 1, key, hash, problem, maxBytes);
   assert.ok(bytes.length < maxBytes, `${bytes.length} bytes fit into ${maxBytes}`);
   const value: unknown = JSON.parse(bytes.toString());
@@ -88,6 +89,27 @@ test('rule 13: a hash that does not fit is told by count, length and SHA-256', (
     bytes: hash.length,
     sha256: createHash('sha256').update(hash).digest('hex'),
   });
+});
+
+test('rule 13: of a wide hash that does not fit nothing is read, and of one that fits all is told', () => {
+  const packed = packHash([['age', 'old']]);
+  const unused = (): never => {
+    throw new Error('nobody changes the hash of a dead letter');
+  };
+  const wide = (bytes: number, whole: () => Buffer): WideHash => ({
+    ...{ fields: 1000, bytes, changed: false, whole },
+    ...{ valueOf: unused, set: unused, increment: unused, unset: unused },
+  });
+  const large = letterOf(Buffer.from('person:1'), wide(1e9, unused), 2000);
+  assert.deepEqual(large['digest'], { fields: 1000, bytes: 1e9 });
+  assert.deepEqual(
+    letterOf(
+      Buffer.from('person:1'),
+      wide(100, () => packed),
+      2000,
+    )['hash'],
+    { age: 'old' },
+  );
 });
 
 test('rule 13: a hash that grows over the limit only as JSON is told by its digest', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { createState } from '../../../source-connector/state/open.ts';
-import { EntryReader, entrySize, writeEntry } from '../../../source-connector/state/entry.ts';
+import { type EncodedEntry, EntryReader, entrySize, writeEntry } from '../../../source-connector/state/entry.ts';
 import { Table } from '../../../source-connector/state/table.ts';
 import type { Entry, StateStore } from '../../../source-connector/state/port.ts';
 
@@ -36,7 +36,10 @@ function keys(store: StateStore, db: number): string[] {
 test('an entry is read as it was written, whichever parts it has', () => {
   const part = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
   const expireAt = fc.oneof(fc.constant(0), fc.maxSafeNat());
-  const entries = fc.record<Entry>({ current: part, published: part, mark: part, expireAt }, { noNullPrototype: true });
+  const entries = fc.record<EncodedEntry>(
+    { current: part, published: part, mark: part, expireAt },
+    { noNullPrototype: true },
+  );
   const reader = new EntryReader();
   fc.assert(
     fc.property(entries, (entry) => {
@@ -77,6 +80,7 @@ test('stores parts that it just returned itself', async (t) => {
   store.put(0, Buffer.from('a'), { ...holding('value of a'), expireAt: 5, mark: Buffer.from('m') });
   const got = store.get(0, Buffer.from('a'));
   assert.ok(got);
+  assert.ok(Buffer.isBuffer(got.current));
   store.put(1, Buffer.from('b'), { ...got, published: got.current });
   const copied = store.get(1, Buffer.from('b'));
   assert.deepEqual([copied?.current, copied?.published].map(String), ['value of a', 'value of a']);

@@ -5,6 +5,8 @@ import { decodePosition, type Position } from '../../../source-connector/positio
 import { HeldKeys } from '../../../source-connector/held-keys.ts';
 import type { Shard, ShardNews } from '../../../source-connector/shard.ts';
 import type { OutgoingBatch } from '../../../source-connector/send/port.ts';
+import type { WideLimits } from '../../../source-connector/state/buckets.ts';
+import { LOG_LIMITS } from '../../../source-connector/state/copy-forward.ts';
 import { openState } from '../../../source-connector/state/open.ts';
 import type { StateStore } from '../../../source-connector/state/port.ts';
 import { MemorySender } from '../memory-sender.ts';
@@ -17,6 +19,8 @@ export interface LifeOptions {
   readonly captures: Shard['captures'];
   /** Records of a batch: small ones cut often. */
   readonly batchRecords: number;
+  /** Which hashes the state keeps in pieces; as the product does unless told. */
+  readonly wide?: WideLimits;
   readonly readKey?: Shard['readKey'];
 }
 
@@ -67,7 +71,8 @@ export class Life {
 
   static async begin(options: LifeOptions, committed: Buffer | null = null): Promise<Life> {
     const position = committed === null ? null : decodePosition(committed, 'memory', 0);
-    const { store } = await openState(options.folder, position?.log ?? null);
+    const limits = options.wide === undefined ? LOG_LIMITS : { ...LOG_LIMITS, wide: options.wide };
+    const { store } = await openState(options.folder, position?.log ?? null, limits);
     return new Life(options, store, new MemorySender(committed), position);
   }
 

@@ -9,6 +9,7 @@ export class WholeHashView implements RowView<never> {
   readonly name = 'whole hash';
   readonly readsExpiry = false;
   readonly keepsAbsent = false;
+  readonly fieldNames = 'all';
 
   mappedFields(hash: Buffer): Buffer {
     return hash;

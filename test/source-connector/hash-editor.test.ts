@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { HashEditor } from '../../../source-connector/fold/hash-editor.ts';
-import { packHash, unpackHash } from '../../../source-connector/packed-hash.ts';
+import { HashEditor } from '../../source-connector/hash-editor.ts';
+import { packHash, unpackHash } from '../../source-connector/packed-hash.ts';
 
 /** Any bytes, with many short and equal names among them. */
 const name = fc.oneof(

@@ -1,8 +1,11 @@
-import { equalBytes } from '../bytes.ts';
-import { PackedCursor, PackedWriter } from '../packed-hash.ts';
+import { equalBytes } from './bytes.ts';
+import { PackedCursor, PackedWriter } from './packed-hash.ts';
 
 /** Above this many comparisons of names a merge looks names up in a map instead. */
 const COMPARISONS = 1024;
+
+/** The places of so many fields are kept from patch to patch; memory for more is given back. */
+const KEPT_FIELDS = 64 * 1024;
 
 /**
  * Makes the next packed hash from the last one. Every result is a view into the editor's own memory that stays valid
@@ -19,6 +22,8 @@ export class HashEditor {
   #fields = 0;
   /** The patch's fields by name, when there are too many to compare each with each. */
   #byName: Map<string, number> | undefined;
+  /** By how many fields the last result has more than what it was made from. */
+  added = 0;
 
   /** Lays the patch over the hash; of equal names in the patch the last one wins. `current` null is no hash yet. */
   set(current: Buffer | null, patch: Buffer): Buffer {
@@ -34,11 +39,15 @@ export class HashEditor {
         else this.#take(at);
       }
     }
+    let added = 0;
     for (let i = 0; i < fields; i++) {
       if (this.#used[i] !== 0) continue;
       const last = this.#find(patch, this.#bound(4 * i), this.#bound(4 * i + 1));
-      if (this.#used[last] === 0) this.#take(last);
+      if (this.#used[last] !== 0) continue;
+      this.#take(last);
+      added++;
     }
+    this.added = added;
     return out.view();
   }
 
@@ -65,9 +74,12 @@ export class HashEditor {
         : fields.some((name) => equalBytes(name, 0, name.length, cursor.bytes, cursor.nameStart, cursor.nameEnd));
     const old = this.#old.reset(current);
     const out = this.#out.reset();
+    let removed = 0;
     while (old.next()) {
-      if (!isGone(old)) out.add(old.bytes, old.nameStart, old.nameEnd, old.bytes, old.valueStart, old.valueEnd);
+      if (isGone(old)) removed++;
+      else out.add(old.bytes, old.nameStart, old.nameEnd, old.bytes, old.valueStart, old.valueEnd);
     }
+    this.added = -removed;
     const left = out.view();
     return left.length === 0 ? null : left;
   }
@@ -83,14 +95,14 @@ export class HashEditor {
 
   /** Notes where the fields of the patch stand, and how they will be found. */
   #indexPatch(patch: Buffer, currentBytes: number): void {
+    if (this.#used.length > KEPT_FIELDS) this.#useBounds(new Int32Array(64));
     const cursor = this.#patch.reset(patch);
     let fields = 0;
     while (cursor.next()) {
       if (4 * fields + 4 > this.#bounds.length) {
         const grown = new Int32Array(this.#bounds.length * 2);
         grown.set(this.#bounds);
-        this.#bounds = grown;
-        this.#used = new Uint8Array(grown.length / 4);
+        this.#useBounds(grown);
       }
       this.#bounds[4 * fields] = cursor.nameStart;
       this.#bounds[4 * fields + 1] = cursor.nameEnd;
@@ -107,6 +119,11 @@ export class HashEditor {
     for (let i = 0; i < fields; i++) {
       this.#byName.set(patch.toString('latin1', this.#bound(4 * i), this.#bound(4 * i + 1)), i);
     }
+  }
+
+  #useBounds(bounds: Int32Array<ArrayBuffer>): void {
+    this.#bounds = bounds;
+    this.#used = new Uint8Array(bounds.length / 4);
   }
 
   /** The index of the patch's last field of this name, or -1. */
