@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, duration } from './quantities.ts';
-import { httpServer, port, text, tls, urlOf, urlOrHost } from './values.ts';
+import { httpServer, namedTls, port, text, urlOf, urlOrHost } from './values.ts';
 
 /** What a removal that somebody or something caused does to the row. */
 const removalPolicy = z.enum(['delete', 'keep']);
@@ -32,7 +32,7 @@ export const source = urlOrHost(
     port: port.optional().describe('with host; default 6379'),
     username: text.optional(),
     password: text.optional(),
-    tls: tls.optional(),
+    tls: namedTls.optional(),
     state: text.default('./afterwrite-state').describe('folder of the local state'),
     removals: removals.prefault({}).describe('what each cause of a removal does to the row'),
     breaker: z
@@ -65,4 +65,10 @@ export const source = urlOrHost(
       ),
     http: httpServer(8470).describe('metrics and health of the source process'),
   }),
-).describe('the Redis server to capture');
+)
+  // One of them is a mistake, and the wrong guess would send the password in the open.
+  .refine(({ url, tls }) => !(tls === false && url?.startsWith('rediss:') === true), {
+    path: ['tls'],
+    error: 'true or its parts beside a URL that begins with rediss://; or redis:// for no TLS',
+  })
+  .describe('the Redis server to capture');

@@ -28,19 +28,32 @@ export function urlOf(...schemes: readonly [string, ...string[]]) {
     );
 }
 
+const tlsParts = z.strictObject({
+  ca: text.optional().describe('PEM of the authorities to trust, usually ${file:/path}'),
+  cert: text.optional().describe('PEM of the client certificate'),
+  key: text.optional().describe('PEM of the client key'),
+  rejectUnauthorized: z.boolean().default(true).describe('false accepts any certificate: for tests only'),
+});
+
 /** TLS: true for the machine's own trusted authorities, or the parts by name. */
 export const tls = z
+  .union([z.boolean(), tlsParts], { error: 'true, false, or an object with ca, cert, key, rejectUnauthorized' })
+  .describe('TLS: true, or its parts');
+
+/** As `tls`, with the name that the certificate carries. */
+export const namedTls = z
   .union(
     [
       z.boolean(),
-      z.strictObject({
-        ca: text.optional().describe('PEM of the authorities to trust, usually ${file:/path}'),
-        cert: text.optional().describe('PEM of the client certificate'),
-        key: text.optional().describe('PEM of the client key'),
-        rejectUnauthorized: z.boolean().default(true).describe('false accepts any certificate: for tests only'),
+      tlsParts.extend({
+        servername: text
+          .optional()
+          .describe(
+            'the name that the certificate must carry, where it is not the host; told to the server, too (SNI)',
+          ),
       }),
     ],
-    { error: 'true, false, or an object with ca, cert, key, rejectUnauthorized' },
+    { error: 'true, false, or an object with ca, cert, key, servername, rejectUnauthorized' },
   )
   .describe('TLS: true, or its parts');
 

@@ -1,16 +1,6 @@
-import { Redis } from 'ioredis';
-import { AfterwriteError } from '../../ops/errors/index.ts';
-import { addressOf, credentialsOf, type RedisEndpoint } from './endpoint.ts';
-import { refused, unreachable } from './refusal.ts';
-
-export interface ControlLimits {
-  /** Milliseconds for the connection and its TLS handshake. */
-  readonly connectTimeoutMs?: number;
-  /** Milliseconds that a command may stay unanswered. */
-  readonly commandTimeoutMs?: number;
-  /** Ends the attempt to connect, and later the connection. */
-  readonly signal?: AbortSignal;
-}
+import type { AfterwriteError } from '../../ops/errors/index.ts';
+import { Client, type ClientLimits } from './client.ts';
+import type { RedisEndpoint } from './endpoint.ts';
 
 /** A command and its arguments. */
 export type Command = readonly [name: string, ...args: (string | Buffer | number)[]];
@@ -23,71 +13,37 @@ export type Command = readonly [name: string, ...args: (string | Buffer | number
  * Replies are as the server sent them: Buffers, numbers, null, and arrays of these (reply.ts reads them).
  */
 export class ControlConnection {
-  readonly endpoint: RedisEndpoint;
-  readonly #redis: Redis;
+  readonly #client: Client;
 
-  private constructor(endpoint: RedisEndpoint, redis: Redis) {
-    this.endpoint = endpoint;
-    this.#redis = redis;
+  private constructor(client: Client) {
+    this.#client = client;
   }
 
   /**
    * Connects and authenticates.
    * @throws AfterwriteError REDIS_UNREACHABLE, REDIS_TLS, REDIS_AUTH, REDIS_LOADING
    */
-  static async open(endpoint: RedisEndpoint, limits: ControlLimits = {}): Promise<ControlConnection> {
-    const redis = new Redis({
-      host: endpoint.host,
-      port: endpoint.port,
-      ...(endpoint.tls === undefined ? {} : { tls: { ...endpoint.tls } }),
-      connectTimeout: limits.connectTimeoutMs ?? 10_000,
-      commandTimeout: limits.commandTimeoutMs ?? 10_000,
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      // The ready check needs INFO, and CLIENT SETINFO its own permission; this connection asks for what it is told to.
-      enableReadyCheck: false,
-      disableClientInfo: true,
-      retryStrategy: null,
-      maxRetriesPerRequest: 0,
-    });
-    let reason: unknown;
-    // The client tells the reason as an event and rejects with "Connection is closed."; without a listener it prints.
-    redis.on('error', (error: unknown) => (reason = error));
-    const connection = new ControlConnection(endpoint, redis);
-    const abort = (): void => {
-      redis.disconnect();
-    };
-    limits.signal?.addEventListener('abort', abort);
-    redis.once('end', () => limits.signal?.removeEventListener('abort', abort));
-    try {
-      limits.signal?.throwIfAborted();
-      await redis.connect();
-      const credentials = credentialsOf(endpoint);
-      if (credentials !== undefined) await connection.call('AUTH', ...credentials);
-      return connection;
-    } catch (error) {
-      redis.disconnect();
-      throw unreachable(error instanceof AfterwriteError ? error : (reason ?? error), endpoint);
-    }
+  static async open(endpoint: RedisEndpoint, limits: ClientLimits = {}): Promise<ControlConnection> {
+    return new ControlConnection(await Client.open(endpoint, limits));
+  }
+
+  get endpoint(): RedisEndpoint {
+    return this.#client.endpoint;
   }
 
   /** Whether commands can be sent. */
   get isOpen(): boolean {
-    return this.#redis.status === 'ready';
+    return this.#client.isOpen;
   }
 
   /**
    * Runs one command.
    * @throws AfterwriteError REDIS_NO_PERMISSION (also for a command that the server lacks), REDIS_AUTH, REDIS_LOADING,
-   *   REDIS_REFUSED, REDIS_LINK_LOST
+   *   REDIS_REFUSED, REDIS_LINK_LOST, REDIS_TLS
    */
   async call(...command: Command): Promise<unknown> {
     const [name, ...args] = command;
-    try {
-      return await this.#redis.callBuffer(name, ...args);
-    } catch (error) {
-      throw this.#explain(error, name);
-    }
+    return await this.#client.answer(name, this.#client.redis.callBuffer(name, ...args));
   }
 
   /**
@@ -109,16 +65,10 @@ export class ControlConnection {
   }
 
   close(): void {
-    this.#redis.disconnect();
+    this.#client.close();
   }
 
-  #explain(error: unknown, name: string): AfterwriteError {
-    if (error instanceof Error && error.name === 'ReplyError') {
-      return refused(error.message, name.toUpperCase(), this.endpoint, 'REDIS_NO_PERMISSION');
-    }
-    // After a time-out the next reply would belong to the wrong command.
-    this.close();
-    const what = `${name.toUpperCase()} was not answered`;
-    return new AfterwriteError('REDIS_LINK_LOST', what, { where: { redis: addressOf(this.endpoint) }, cause: error });
+  #explain(error: Error, name: string): AfterwriteError {
+    return this.#client.explain(error, name);
   }
 }

@@ -5,7 +5,7 @@ export interface RedisTls {
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;
-  /** The name that the certificate must carry, where it is not the host's. */
+  /** The name that the certificate must carry, where it is not the host. */
   readonly servername?: string | undefined;
   /** False accepts any certificate. */
   readonly rejectUnauthorized?: boolean | undefined;
@@ -40,13 +40,17 @@ export interface RedisAddress {
 
 /**
  * The endpoint that an address names. What stands beside a URL wins over the URL's own part.
- * @throws AfterwriteError CONFIG_INVALID for a URL that names no Redis server; the URL, which can hold a password, is
- *   not repeated
+ * @throws AfterwriteError CONFIG_INVALID for a URL that names no Redis server, or asks for TLS that `tls` forbids; the
+ *   URL, which can hold a password, is not repeated
  */
 export function endpointOf(address: RedisAddress): RedisEndpoint {
   const url = address.url === undefined ? undefined : partsOf(address.url);
   const host = address.host ?? url?.host;
   if (host === undefined) throw new AfterwriteError('CONFIG_INVALID', 'the source has neither url nor host');
+  // The configuration's check does not see what a reference to a URL holds.
+  if (address.tls === false && url?.secured === true) {
+    throw new AfterwriteError('CONFIG_INVALID', 'the URL of the source is rediss://, and source.tls is false');
+  }
   const tls = address.tls ?? url?.secured ?? false;
   return {
     host,

@@ -1,4 +1,5 @@
-export { ControlConnection, type Command, type ControlLimits } from './control.ts';
+export type { ClientLimits } from './client.ts';
+export { ControlConnection, type Command } from './control.ts';
 export {
   addressOf,
   credentialsOf,
@@ -8,8 +9,9 @@ export {
   type RedisTls,
   type ResolveEndpoint,
 } from './endpoint.ts';
-export { refusalOf, refused, unreachable, type Refusal } from './refusal.ts';
+export { refusalOf, refused, tlsRefusal, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
+export { securedBy } from './secured.ts';
 export {
   backlogOf,
   holdsStream,

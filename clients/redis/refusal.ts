@@ -42,16 +42,26 @@ export function refused(
 }
 
 /** Error codes of OpenSSL and of certificate checks, which no other layer raises. */
-const tlsCode = /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|EPROTO$)/;
+const tlsCode = /^(ERR_SSL_|ERR_TLS_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|EPROTO$)/;
 
 /** The error for a connection that could not be made. */
 export function unreachable(cause: unknown, endpoint: RedisEndpoint): AfterwriteError {
   if (cause instanceof AfterwriteError) return cause;
-  const code = codeOf(cause);
   const where = { redis: addressOf(endpoint) };
-  if (code !== undefined && tlsCode.test(code))
-    return new AfterwriteError('REDIS_TLS', reasonOf(cause), { where, cause });
-  return new AfterwriteError('REDIS_UNREACHABLE', reasonOf(cause), { where, cause });
+  return tlsRefusal(cause, endpoint) ?? new AfterwriteError('REDIS_UNREACHABLE', reasonOf(cause), { where, cause });
+}
+
+/**
+ * The error for a connection that TLS ended; undefined where another layer did. A server that refuses a client's
+ * certificate in TLS 1.3 says so after the handshake, in place of its first answer.
+ */
+export function tlsRefusal(cause: unknown, endpoint: RedisEndpoint): AfterwriteError | undefined {
+  const code = codeOf(cause);
+  if (code === undefined || !tlsCode.test(code)) return undefined;
+  // What OpenSSL says comes with places in its source.
+  const said =
+    cause instanceof Error && 'reason' in cause && typeof cause.reason === 'string' ? cause.reason : undefined;
+  return new AfterwriteError('REDIS_TLS', said ?? reasonOf(cause), { where: { redis: addressOf(endpoint) }, cause });
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,21 +1,17 @@
-import { Redis } from 'ioredis';
-import { addressOf, credentialsOf, type RedisEndpoint } from './endpoint.ts';
-import { refused, unreachable } from './refusal.ts';
-import { AfterwriteError } from '../../ops/errors/index.ts';
+import { Client } from './client.ts';
+import type { RedisEndpoint } from './endpoint.ts';
 
-const connectTimeoutMs = 10_000;
+const timeoutMs = 10_000;
 
 /**
  * A connection that listens to channels. Like a control connection it never reconnects behind its user's back: what was
  * told meanwhile is lost, and its user has to know.
  */
 export class Subscription {
-  readonly #endpoint: RedisEndpoint;
-  readonly #redis: Redis;
+  readonly #client: Client;
 
-  private constructor(endpoint: RedisEndpoint, redis: Redis) {
-    this.#endpoint = endpoint;
-    this.#redis = redis;
+  private constructor(client: Client) {
+    this.#client = client;
   }
 
   /**
@@ -28,69 +24,30 @@ export class Subscription {
     onMessage: (channel: Buffer, message: Buffer) => void,
     signal: AbortSignal,
   ): Promise<Subscription> {
-    const redis = new Redis({
-      host: endpoint.host,
-      port: endpoint.port,
-      ...(endpoint.tls === undefined ? {} : { tls: { ...endpoint.tls } }),
-      connectTimeout: connectTimeoutMs,
-      commandTimeout: connectTimeoutMs,
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      disableClientInfo: true,
-      retryStrategy: null,
-      maxRetriesPerRequest: 0,
-    });
-    let reason: unknown;
-    redis.on('error', (error: unknown) => (reason = error));
-    redis.on('pmessageBuffer', (_pattern: string, channel: Buffer, message: Buffer) => {
+    const client = await Client.open(endpoint, { connectTimeoutMs: timeoutMs, commandTimeoutMs: timeoutMs, signal });
+    client.redis.on('pmessageBuffer', (_pattern: string, channel: Buffer, message: Buffer) => {
       onMessage(channel, message);
     });
-    const subscription = new Subscription(endpoint, redis);
-    const abort = (): void => {
-      redis.disconnect();
-    };
-    signal.addEventListener('abort', abort);
-    redis.once('end', () => {
-      signal.removeEventListener('abort', abort);
-    });
     try {
-      signal.throwIfAborted();
-      await redis.connect();
-      const credentials = credentialsOf(endpoint);
-      if (credentials !== undefined) await subscription.#run('AUTH', redis.call('AUTH', ...credentials));
-      await subscription.#run('PSUBSCRIBE', redis.psubscribe(pattern));
-      return subscription;
+      await client.answer('PSUBSCRIBE', client.redis.psubscribe(pattern));
+      return new Subscription(client);
     } catch (error) {
-      redis.disconnect();
-      throw unreachable(error instanceof AfterwriteError ? error : (reason ?? error), endpoint);
+      client.close();
+      throw error;
     }
   }
 
   /** Whether nothing that was told can have been missed since it was opened. */
   get isOpen(): boolean {
-    return this.#redis.status === 'ready';
+    return this.#client.isOpen;
   }
 
   /** Waits until everything has been handed out that the server had to tell before this call. */
   async flushed(): Promise<void> {
-    await this.#run('PING', this.#redis.ping());
+    await this.#client.answer('PING', this.#client.redis.ping());
   }
 
   close(): void {
-    this.#redis.disconnect();
-  }
-
-  async #run(name: string, reply: Promise<unknown>): Promise<void> {
-    try {
-      await reply;
-    } catch (error) {
-      if (error instanceof Error && error.name === 'ReplyError') {
-        throw refused(error.message, name, this.#endpoint, 'REDIS_NO_PERMISSION');
-      }
-      this.close();
-      const where = { redis: addressOf(this.#endpoint) };
-      throw new AfterwriteError('REDIS_LINK_LOST', `${name} was not answered`, { where, cause: error });
-    }
+    this.#client.close();
   }
 }

@@ -55,12 +55,12 @@ async function nextLine(wire: Wire): Promise<string> {
   const line = await wire.inbound.readLine();
   if (line !== null) return line;
   const where = { redis: addressOf(wire.endpoint) };
-  if (wire.brokenBy !== undefined && wire.inbound.received === 0) {
+  if (wire.brokenBy?.code === 'REDIS_LINK_LOST' && wire.inbound.received === 0) {
     throw new AfterwriteError('REDIS_UNREACHABLE', 'the connection ended without a word from the server', {
       where,
       cause: wire.brokenBy,
       remedy:
-        'Check that host and port name a Redis server, and that source.tls is set if and only if the port speaks TLS.',
+        'Check that host and port name a Redis server, that source.tls is set if and only if the port speaks TLS, and that the server takes the client certificate, if there is one.',
     });
   }
   throw wire.brokenBy ?? new AfterwriteError('REDIS_LINK_LOST', 'the link was closed from here', { where });

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { addressOf, unreachable, type RedisEndpoint } from '../../clients/redis/index.ts';
+import { addressOf, securedBy, tlsRefusal, unreachable, type RedisEndpoint } from '../../clients/redis/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { Inbound } from './inbound.ts';
 
@@ -18,10 +18,10 @@ export class Wire {
   readonly #socket: net.Socket;
   #closed = false;
 
-  private constructor(endpoint: RedisEndpoint, bufferBytes: number) {
+  private constructor(endpoint: RedisEndpoint, bufferBytes: number, secured: tls.ConnectionOptions | undefined) {
     this.endpoint = endpoint;
     this.inbound = new Inbound(bufferBytes, () => this.#socket.resume());
-    this.#socket = connect(endpoint, this.inbound);
+    this.#socket = connect(endpoint, this.inbound, secured);
     this.#socket.setNoDelay(true);
     // A peer that vanished without a word is noticed by the kernel even while the socket is not read.
     this.#socket.setKeepAlive(true, 30_000);
@@ -37,7 +37,7 @@ export class Wire {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Wire> {
-    const wire = new Wire(endpoint, bufferBytes);
+    const wire = new Wire(endpoint, bufferBytes, securedBy(endpoint));
     const abort = (): void => {
       wire.close();
     };
@@ -100,20 +100,25 @@ export class Wire {
   }
 
   #lost(cause: Error | undefined): void {
+    const refusal = this.inbound.received === 0 ? tlsRefusal(cause, this.endpoint) : undefined;
+    if (refusal !== undefined) {
+      this.break(refusal);
+      return;
+    }
     const where = { redis: addressOf(this.endpoint) };
     const what = cause === undefined ? 'the server closed the connection' : 'the connection broke';
     this.break(new AfterwriteError('REDIS_LINK_LOST', what, { where, cause }));
   }
 }
 
-function connect(endpoint: RedisEndpoint, inbound: Inbound): net.Socket {
+function connect(endpoint: RedisEndpoint, inbound: Inbound, secured: tls.ConnectionOptions | undefined): net.Socket {
   const onread: net.OnReadOpts = {
     buffer: () => inbound.room(),
     callback: (bytes) => inbound.arrived(bytes),
   };
   const options = { host: endpoint.host, port: endpoint.port, onread };
-  if (endpoint.tls === undefined) return net.connect(options);
+  if (secured === undefined) return net.connect(options);
   // The types of node leave out that tls.connect takes `onread` too.
-  const secured = { ...options, ...endpoint.tls };
-  return tls.connect(secured);
+  const all = { ...options, ...secured };
+  return tls.connect(all);
 }

@@ -92,6 +92,13 @@ test('durations and sizes are numbers or texts with a unit', () => {
   );
 });
 
+test('a URL for TLS beside tls: false contradicts itself', () => {
+  const text = replaced("url: 'redis://127.0.0.1:6379'", "url: 'rediss://127.0.0.1:6379', tls: false");
+  assert.match(only(text), /^source\.tls: is false; true or its parts beside a URL that begins with rediss/);
+  good(text.replace('tls: false', 'tls: { servername: cache.example }'));
+  good(text.replace('rediss:', 'redis:'));
+});
+
 test('all problems come at once, each with its path, line, value and what is allowed', () => {
   const problems = bad(`
 pipeline: my shop

@@ -33,6 +33,14 @@ test('a wrong URL is refused without repeating it', () => {
   assert.throws(() => endpointOf({}), { code: 'CONFIG_INVALID' });
 });
 
+test('a URL for TLS beside tls: false is refused, never reached without TLS', () => {
+  assert.throws(
+    () => endpointOf({ url: 'rediss://:secret@cache', tls: false }),
+    /CONFIG_INVALID: .*rediss.*tls is false/,
+  );
+  assert.deepEqual(endpointOf({ url: 'redis://cache', tls: true }).tls, {});
+});
+
 test('an address shows host and port, never a credential', () => {
   assert.equal(addressOf({ host: 'cache', port: 1, username: 'a', password: 'b' }), 'cache:1');
   assert.equal(addressOf({ host: '::1', port: 1 }), '[::1]:1');
