@@ -35,6 +35,11 @@ export const mapping = z
       .describe('types of placeholders that are no strings'),
     database: z.int().min(0).default(0).describe('the Redis database that is read'),
     topic: topicSafeName.optional().describe('default: <pipeline>.<mapping>'),
+    version: z
+      .string({ error: 'a text in quotes such as "1.4.0"' })
+      .regex(/^\d{1,9}\.\d{1,9}\.\d{1,9}$/, 'three numbers, such as 1.4.0')
+      .optional()
+      .describe('a newer one replaces the mapping; an older one, or an equal one that says something else, is refused'),
     table: text.optional().describe("table of the sinks; default: the mapping's name"),
     fields: z.record(text, field).describe('which fields of the hash become which columns'),
     expiryColumn: columnName

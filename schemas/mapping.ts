@@ -39,6 +39,8 @@ export interface MappingInput {
   readonly database: number;
   readonly topic: string;
   readonly table: string;
+  /** Three numbers; undefined: it has none. */
+  readonly version?: string | undefined;
   /** By the hash field's name; the order is the order of the columns. */
   readonly fields: Readonly<Record<string, { readonly column: string; readonly type: ColumnType }>>;
   /** The column that tells when the key expires, behind those of the fields; undefined: none does. */
@@ -54,6 +56,8 @@ export interface Mapping {
   readonly name: string;
   readonly topic: string;
   readonly table: string;
+  /** Three numbers; undefined: it has none, which is older than any. */
+  readonly version: string | undefined;
   /** The Redis database that is read. */
   readonly database: number;
   readonly key: KeyPattern;
@@ -71,7 +75,7 @@ export interface Mapping {
 
 /** @throws MAPPING_INVALID when the key pattern is wrong or two columns have one name. */
 export function compileMapping(name: string, input: MappingInput): Mapping {
-  const { topic, table, database, expiryColumn, before, onBadValue, absentFields, removals } = input;
+  const { topic, table, version, database, expiryColumn, before, onBadValue, absentFields, removals } = input;
   const key = new KeyPattern(input.key, input.keyTypes);
   const fields: MappedField[] = Object.entries(input.fields).map(([field, { column, type }]) => ({
     field: Buffer.from(field),
@@ -89,6 +93,7 @@ export function compileMapping(name: string, input: MappingInput): Mapping {
     name,
     topic,
     table,
+    version,
     database,
     key,
     keyColumns,

@@ -22,7 +22,7 @@ export async function agreeOnSchemas(
   const contracts: Contract[] = [];
   for (const mapping of mappings) {
     const { key: keySchemaId, value: valueSchemaId } = await registerSchemas(registry, mapping);
-    const { topic, database } = mapping;
+    const { topic, database, version } = mapping;
     contracts.push({
       mapping,
       keySchemaId,
@@ -34,6 +34,7 @@ export async function agreeOnSchemas(
         partitions,
         keySchemaId,
         fingerprint: fingerprintOf(mapping),
+        ...(version === undefined ? {} : { version, content: contentOf(mapping) }),
       },
     });
   }
@@ -95,11 +96,24 @@ export function captureOf(mappings: readonly Mapping[]): CapturesKey {
 
 /** Names what of a mapping decides which hashes are captured and how they become rows. */
 function fingerprintOf(mapping: Mapping): string {
-  const facts = {
+  return digestOf(factsOf(mapping));
+}
+
+/** Names all that a mapping says. */
+function contentOf(mapping: Mapping): string {
+  const { table, key, database, before, removals } = mapping;
+  return digestOf({ ...factsOf(mapping), table, key: key.text, database, before, removals });
+}
+
+function factsOf(mapping: Mapping): object {
+  return {
     keyColumns: mapping.keyColumns,
     fields: mapping.fields.map(({ field, column, type }) => [field?.toString('base64') ?? null, column, type]),
     onBadValue: mapping.onBadValue,
     ...(mapping.absentFields === 'keep' ? { absentFields: 'keep' } : {}),
   };
+}
+
+function digestOf(facts: object): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }

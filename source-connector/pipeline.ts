@@ -18,6 +18,7 @@ import { CommandDecoder } from './decode/stream.ts';
 import { Fold } from './fold/fold.ts';
 import { HeldKeys } from './held-keys.ts';
 import type { PipelineNews } from './news.ts';
+import { checkVersions } from './mapping-version.ts';
 import { decodePosition, type Position } from './position.ts';
 import { describeProblem, MappingView } from './record/mapping-view.ts';
 import { Recorder } from './record/recorder.ts';
@@ -64,6 +65,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
   try {
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
+    if (position !== null) checkVersions(options.contracts, position);
     const agrees = position !== null && sameMappings(options.contracts, position);
     const goesOn = agrees && !position.snapshot && !options.resync;
     const rebuild = { ...options, marksTopic: options.topics.marks };

@@ -10,6 +10,9 @@ const frozenTopic = z.strictObject({
   keySchemaId: z.int(),
   /** What of the mapping decides which hashes are captured and how they become rows. */
   fingerprint: z.string(),
+  /** The mapping's version, if it has one, and what names all that the mapping says, policies too. */
+  version: z.string().optional(),
+  content: z.string().optional(),
 });
 
 const schema = z.strictObject({

@@ -6,6 +6,7 @@ import { sinkOf, type SinkPlace } from './sinks.ts';
 
 interface Mapping {
   readonly key: string;
+  readonly version?: string;
   readonly table: string;
   readonly fields: Readonly<Record<string, string>>;
 }
@@ -95,7 +96,13 @@ function mappingOf({ parameters, table, primaryKey, line }: Registration, notes:
     notes.push({ line, text: `the recipe took the part behind the first ":" of a key as ${primaryKey.text}; ${here}` });
   }
   if (columns?.kind !== 'dict') return `its mappings are not read${sourceOf(columns)}`;
-  return { key, table: table.text, fields: fieldsOf(columns.entries, primaryKey.text, line, notes) };
+  const version = parameters.get('version');
+  return {
+    key,
+    ...(version?.kind === 'text' && /^\d+\.\d+\.\d+$/.test(version.text) ? { version: version.text } : {}),
+    table: table.text,
+    fields: fieldsOf(columns.entries, primaryKey.text, line, notes),
+  };
 }
 
 function fieldsOf(
@@ -131,10 +138,15 @@ function sourceOf(value: PythonValue | undefined): string {
 /** The name of the same mapping if there is one, or a free one; undefined where other rows come from the same keys. */
 function nameOfMapping(mapping: Mapping, mappings: ReadonlyMap<string, Mapping>): string | undefined {
   for (const [name, before] of mappings) {
-    if (before.key === mapping.key) return JSON.stringify(before) === JSON.stringify(mapping) ? name : undefined;
+    if (before.key === mapping.key) return sameRows(before, mapping) ? name : undefined;
   }
   const [prefix = ''] = mapping.key.split(':{');
   return freeName(prefix.replace(/[^A-Za-z0-9._-]/g, '-'), mappings);
+}
+
+/** The versions of registrations may differ that read the same rows. */
+function sameRows(a: Mapping, b: Mapping): boolean {
+  return a.table === b.table && JSON.stringify(a.fields) === JSON.stringify(b.fields);
 }
 
 function freeName(wish: string, taken: ReadonlyMap<string, unknown>): string {

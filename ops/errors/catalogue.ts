@@ -361,6 +361,12 @@ export const catalogue = {
     remedy: 'Set the key pattern, the database and kafka.topics.partitions back, or give the mapping a new topic.',
     recovery: 'stop',
   },
+  MAPPING_OUTDATED: {
+    meaning:
+      'A mapping is older than the one that the position was committed under, or has its version and other content.',
+    remedy: 'Start the newest configuration, or give this mapping a version above the one that runs.',
+    recovery: 'stop',
+  },
   POSITION_UNREADABLE: {
     meaning: 'The committed position of the shard cannot be read.',
     remedy: 'Run the version of afterwrite that wrote it, or a newer one.',

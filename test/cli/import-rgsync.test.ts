@@ -57,6 +57,7 @@ test("a script in the shape of the recipe's examples becomes a right configurati
     [person?.key, person?.table, car?.key, car?.table],
     ['person:{person_id}', 'persons', 'car:{car_id}', 'cars'],
   );
+  assert.deepEqual([person?.version, car?.version], ['99.99.99', undefined]);
   assert.deepEqual(person?.fields, {
     first_name: { column: 'first', type: 'string' },
     last_name: { column: 'last', type: 'string' },
