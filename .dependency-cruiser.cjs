@@ -71,7 +71,7 @@ module.exports = {
     {
       name: 'nobody-imports-the-wiring',
       severity: 'error',
-      from: { path: '^(source|sink)-connector/', pathNot: '^(source|sink)-connector/(main|worker)[.]ts$' },
+      from: { path: '^(source|sink)-connector/', pathNot: '^(source|sink)-connector/(main|worker|shard-worker)[.]ts$' },
       to: { path: '^(source|sink)-connector/(main|worker|pipeline)[.]ts$' },
     },
     {

@@ -124,7 +124,7 @@ async function runSource({ config: path, confirmVanished, resync }: SourceOption
   const config = await loadWithSecrets(path, ({ kafka, registry, source }) => [kafka, registry, source]);
   const log = createLogger('source');
   const metrics = createMetrics();
-  const source = sourceOf(config, confirmVanished, log, metrics, resync);
+  const source = sourceOf(config, { confirmed: confirmVanished, resync }, log, metrics);
   return await runParts([source], config.source.http, metrics, log);
 }
 
@@ -142,7 +142,7 @@ async function runAll(options: SourceOptions & SinkOptions): Promise<number> {
   const { config: path, confirmVanished, resync, confirmOrphans: confirmedOrphans } = options;
   const config = await loadWithSecrets(path, (whole) => whole);
   const metrics = createMetrics();
-  const source = sourceOf(config, confirmVanished, createLogger('source'), metrics, resync);
+  const source = sourceOf(config, { confirmed: confirmVanished, resync }, createLogger('source'), metrics);
   const ofSinks = sinkMetrics(metrics);
   const sinks = Object.keys(config.sinks).map(
     (sink) => new SinkWorker({ config, sink, log: createLogger(`sink ${sink}`), metrics: ofSinks, confirmedOrphans }),

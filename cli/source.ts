@@ -2,30 +2,32 @@ import { deadLettersTopic, marksTopic, positionsTopic, resolveSecrets, type Conf
 import type { Logger } from '../ops/logging.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { compileMapping, SchemaRegistry } from '../schemas/index.ts';
+import { oneShard, type ShardDirectory } from '../source-connector/shard-directory.ts';
 import { SourceWorker } from '../source-connector/worker.ts';
 import { kafkaOf, redisOf } from './connections.ts';
 
-/** A standalone Redis server is one shard. */
-const SHARD = 0;
+/** What a person tells a source on its command line. */
+export interface SourceOrders {
+  /** How many vanished rows may be deleted. */
+  readonly confirmed?: number | undefined;
+  /** Whether it begins with a full resync. */
+  readonly resync?: boolean | undefined;
+}
 
-/**
- * The source of a configuration. `confirmed`: how many vanished rows a person agrees to delete. `resync`: whether it
- * begins with a full resync.
- */
+/** The source of a configuration. `directory`: which shards there are, unless the configuration says. */
 export function sourceOf(
   config: Config,
-  confirmed: number | undefined,
+  { confirmed, resync = false }: SourceOrders,
   log: Logger,
   metrics: Metrics,
-  resync = false,
+  directory: ShardDirectory = oneShard(redisOf(config.source)),
 ): SourceWorker {
   const { pipeline, kafka, registry, source, mappings } = config;
   return new SourceWorker({
     pipeline,
-    shard: SHARD,
+    directory,
     mappings: Object.entries(mappings).map(([name, mapping]) => compileMapping(name, mapping)),
     kafka: kafkaOf(kafka, `${pipeline}.source`),
-    redis: redisOf(source),
     registry: new SchemaRegistry(() => resolveSecrets(registry)),
     topics: {
       positions: positionsTopic(pipeline),

@@ -5,6 +5,8 @@ import type { SchemaSource } from './decode.ts';
 
 /** What an event says was published last for a Redis key, as the bytes that were sent. */
 export interface PublishedRow {
+  /** The shard that published it. */
+  readonly shard: number;
   readonly db: number;
   /** The Redis key. */
   readonly key: Buffer;
@@ -49,7 +51,8 @@ export class PublishedRowReader {
     if (!hasPlace(source)) throw this.#unreadable('its source block names no key');
     // A union begins with its branch: 0 is null, 2 (zigzag of 1) the row, which follows it.
     const row = value.readUInt8(afterAt) === 0 ? null : value.subarray(afterAt + 1, sourceAt);
-    return { db: source.db, key: source.key, row, schemaId, version: Number(source.version) };
+    const { shard, db, key } = source;
+    return { shard, db, key, row, schemaId, version: Number(source.version) };
   }
 
   #partsOf(envelope: Type): EnvelopeParts {
@@ -77,14 +80,15 @@ export class PublishedRowReader {
 /** Bytes of Confluent's framing. */
 const FRAME = 5;
 
-function hasPlace(source: unknown): source is { db: number; key: Buffer; version: number | bigint } {
+function hasPlace(source: unknown): source is { shard: number; db: number; key: Buffer; version: number | bigint } {
   if (
     typeof source !== 'object' ||
     source === null ||
+    !('shard' in source) ||
     !('db' in source) ||
     !('key' in source) ||
     !('version' in source)
   )
     return false;
-  return typeof source.db === 'number' && Buffer.isBuffer(source.key);
+  return typeof source.shard === 'number' && typeof source.db === 'number' && Buffer.isBuffer(source.key);
 }

@@ -1,7 +1,7 @@
 import type { Metrics } from '../ops/metrics.ts';
-import { replicationStateNames } from './capture/replication-state.ts';
+import { replicationStateNames, type ReplicationState } from './capture/replication-state.ts';
 
-/** What is looked at when metrics are asked for. */
+/** What of a shard is looked at when metrics are asked for. */
 export interface SourceLevels {
   readonly lagBytes: number;
   readonly lagMs: number;
@@ -10,13 +10,21 @@ export interface SourceLevels {
   readonly nextAttemptMs: number;
 }
 
-const noLevels: SourceLevels = { lagBytes: 0, lagMs: 0, spilledBytes: 0, nextAttemptMs: 0 };
+/** The metrics of all shards of a process; every name begins with `afterwrite_source_`. Defined once a registry. */
+export function sourceMetrics(metrics: Metrics) {
+  const levels = new Map<number, () => SourceLevels>();
+  defineLevels(metrics, levels);
+  return { levels, ...defineCounts(metrics) };
+}
 
-/** The source's metrics; every name begins with `afterwrite_source_`. `levels` is called at each scrape. */
-export function sourceMetrics(metrics: Metrics, levels: () => SourceLevels = () => noLevels) {
+export type SourceMetrics = ReturnType<typeof sourceMetrics>;
+
+/** Gauges that are set at each scrape, for the shards that are followed then. */
+function defineLevels(metrics: Metrics, levels: ReadonlyMap<number, () => SourceLevels>): void {
   const level = (name: string, help: string, value: (found: SourceLevels) => number): unknown =>
-    metrics.gauge({ name, help }, (gauge) => {
-      gauge.set(value(levels()));
+    metrics.gauge({ name, help, labels: ['shard'] }, (gauge) => {
+      gauge.reset();
+      for (const [shard, look] of levels) gauge.set({ shard }, value(look()));
     });
   level('source_lag_bytes', 'Bytes of the stream that are not in Kafka yet', ({ lagBytes }) => lagBytes);
   level(
@@ -30,62 +38,117 @@ export function sourceMetrics(metrics: Metrics, levels: () => SourceLevels = () 
     'Until the next attempt to follow the server; 0 while none is waited for',
     ({ nextAttemptMs }) => nextAttemptMs / 1000,
   );
+}
+
+function defineCounts(metrics: Metrics) {
+  const counter = <L extends string = never>(name: string, help: string, labels: readonly L[] = []) =>
+    metrics.counter({ name, help, labels: ['shard', ...labels] });
+  const gauge = <L extends string = never>(name: string, help: string, labels: readonly L[] = []) =>
+    metrics.gauge({ name, help, labels: ['shard', ...labels] });
   return {
-    commands: metrics.counter({ name: 'source_commands_total', help: 'Commands of the stream that mattered, decoded' }),
-    events: metrics.counter({
-      name: 'source_events_total',
-      help: 'Events published, by mapping and operation',
-      labels: ['mapping', 'op'],
-    }),
-    removals: metrics.counter({
-      name: 'source_removals_total',
-      help: 'Published rows whose hash went away, by mapping, cause and policy',
-      labels: ['mapping', 'cause', 'policy'],
-    }),
-    deadLetters: metrics.counter({
-      name: 'source_dead_letters_total',
-      help: 'Hashes that could not be rows, by mapping',
-      labels: ['mapping'],
-    }),
-    transactions: metrics.counter({ name: 'source_transactions_total', help: 'Kafka transactions committed' }),
-    records: metrics.counter({ name: 'source_records_total', help: 'Kafka records committed, positions left out' }),
-    bytes: metrics.counter({
-      name: 'source_bytes_total',
-      help: 'Bytes of Kafka records committed, positions left out',
-    }),
-    keyReads: metrics.counter({
-      name: 'source_key_reads_total',
-      help: 'Keys whose value the stream did not hold, read beside it',
-    }),
-    links: metrics.counter({
-      name: 'source_links_total',
-      help: "Links to Redis, by the server's answer",
-      labels: ['answer'],
-    }),
-    lives: metrics.counter({
-      name: 'source_lives_total',
-      help: 'Times the shard was begun from its committed position',
-    }),
-    offset: metrics.gauge({ name: 'source_offset', help: 'Replication offset that is committed in Kafka' }),
-    backlogBytes: metrics.gauge({ name: 'source_backlog_bytes', help: "Size of the server's replication backlog" }),
-    streamRate: metrics.gauge({
-      name: 'source_stream_bytes_per_second',
-      help: "Bytes that the server's stream grows by a second",
-    }),
-    snapshotBytes: metrics.gauge({
-      name: 'source_snapshot_bytes',
-      help: 'Bytes of the snapshot that was begun last, read so far',
-    }),
-    snapshotTotalBytes: metrics.gauge({
-      name: 'source_snapshot_total_bytes',
-      help: 'Bytes of the snapshot that was begun last; 0 when the server does not say',
-    }),
-    state: metrics.gauge({
-      name: 'source_state',
-      help: `1 for the state that the shard is in, 0 for the others: ${replicationStateNames.join(', ')}`,
-      labels: ['state'],
-    }),
+    commands: counter('source_commands_total', 'Commands of the stream that mattered, decoded'),
+    events: counter('source_events_total', 'Events published, by mapping and operation', ['mapping', 'op']),
+    removals: counter('source_removals_total', 'Published rows whose hash went away, by mapping, cause and policy', [
+      'mapping',
+      'cause',
+      'policy',
+    ]),
+    deadLetters: counter('source_dead_letters_total', 'Hashes that could not be rows, by mapping', ['mapping']),
+    transactions: counter('source_transactions_total', 'Kafka transactions committed'),
+    records: counter('source_records_total', 'Kafka records committed, positions left out'),
+    bytes: counter('source_bytes_total', 'Bytes of Kafka records committed, positions left out'),
+    keyReads: counter('source_key_reads_total', 'Keys whose value the stream did not hold, read beside it'),
+    links: counter('source_links_total', "Links to Redis, by the server's answer", ['answer']),
+    lives: counter('source_lives_total', 'Times the shard was begun from its committed position'),
+    offset: gauge('source_offset', 'Replication offset that is committed in Kafka'),
+    backlogBytes: gauge('source_backlog_bytes', "Size of the server's replication backlog"),
+    streamRate: gauge('source_stream_bytes_per_second', "Bytes that the server's stream grows by a second"),
+    snapshotBytes: gauge('source_snapshot_bytes', 'Bytes of the snapshot that was begun last, read so far'),
+    snapshotTotalBytes: gauge(
+      'source_snapshot_total_bytes',
+      'Bytes of the snapshot that was begun last; 0 when the server does not say',
+    ),
+    state: gauge(
+      'source_state',
+      `1 for the state that the shard is in, 0 for the others: ${replicationStateNames.join(', ')}`,
+      ['state'],
+    ),
   };
 }
 
-export type SourceMetrics = ReturnType<typeof sourceMetrics>;
+/** One shard's part of the metrics. */
+export class ShardMetrics {
+  readonly #all: SourceMetrics;
+  readonly #shard: number;
+  readonly #of: { readonly shard: number };
+
+  constructor(all: SourceMetrics, shard: number) {
+    this.#all = all;
+    this.#shard = shard;
+    this.#of = { shard };
+    const { commands, transactions, records, bytes, keyReads, lives } = all;
+    for (const counter of [commands, transactions, records, bytes, keyReads, lives]) counter.inc(this.#of, 0);
+  }
+
+  /** The shard is followed here from now on; `levels` is called at each scrape. */
+  begin(levels: () => SourceLevels): void {
+    this.#all.levels.set(this.#shard, levels);
+  }
+
+  /** The shard is not followed here any more. Counters stay, since they only ever rise. */
+  end(): void {
+    const { levels, state, offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes } = this.#all;
+    levels.delete(this.#shard);
+    for (const name of replicationStateNames) state.remove({ ...this.#of, state: name });
+    for (const gauge of [offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes]) gauge.remove(this.#of);
+  }
+
+  state(state: ReplicationState): void {
+    for (const name of replicationStateNames) this.#all.state.set({ ...this.#of, state: name }, name === state ? 1 : 0);
+  }
+
+  life(): void {
+    this.#all.lives.inc(this.#of);
+  }
+
+  link(answer: string): void {
+    this.#all.links.inc({ ...this.#of, answer });
+  }
+
+  backlog(size: number, rate: number): void {
+    this.#all.backlogBytes.set(this.#of, size);
+    this.#all.streamRate.set(this.#of, rate);
+  }
+
+  snapshot(bytes: number, total: number | undefined): void {
+    this.#all.snapshotBytes.set(this.#of, bytes);
+    this.#all.snapshotTotalBytes.set(this.#of, total ?? 0);
+  }
+
+  commands(count: number): void {
+    this.#all.commands.inc(this.#of, count);
+  }
+
+  keyRead(): void {
+    this.#all.keyReads.inc(this.#of);
+  }
+
+  event(mapping: string, op: string): void {
+    this.#all.events.inc({ ...this.#of, mapping, op });
+  }
+
+  removal(mapping: string, cause: string, policy: string): void {
+    this.#all.removals.inc({ ...this.#of, mapping, cause, policy });
+  }
+
+  deadLetter(mapping: string): void {
+    this.#all.deadLetters.inc({ ...this.#of, mapping });
+  }
+
+  committed(offset: number, records: number, bytes: number): void {
+    this.#all.transactions.inc(this.#of);
+    this.#all.records.inc(this.#of, records);
+    this.#all.bytes.inc(this.#of, bytes);
+    this.#all.offset.set(this.#of, offset);
+  }
+}

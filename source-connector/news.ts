@@ -1,6 +1,6 @@
 import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
-import type { SourceMetrics } from './metrics.ts';
+import type { ShardMetrics } from './metrics.ts';
 import type { RecorderNews } from './record/recorder.ts';
 import type { ReplicationStatus } from './replication-status.ts';
 import type { ShardNews } from './shard.ts';
@@ -20,33 +20,33 @@ export interface PipelineNews extends ShardNews, RecorderNews {
 /** What a pipeline tells, as logs, metrics and the shard's status. `committed` is called at each commit, too. */
 export function newsTo(
   log: Logger,
-  metrics: SourceMetrics,
+  metrics: ShardMetrics,
   status: ReplicationStatus,
   committed: () => void,
 ): PipelineNews {
   let replid = '';
   return {
     commands: (count) => {
-      metrics.commands.inc(count);
+      metrics.commands(count);
     },
     upToDate: (stream, offset) => {
       status.lag.published(stream, offset);
     },
     event: (mapping, op) => {
-      metrics.events.inc({ mapping, op });
+      metrics.event(mapping, op);
     },
     removal: (mapping, { cause, policy }) => {
-      metrics.removals.inc({ mapping, cause, policy });
+      metrics.removal(mapping, cause, policy);
     },
     rejected: (mapping, db, key, problem) => {
-      metrics.deadLetters.inc({ mapping });
+      metrics.deadLetter(mapping);
       log.warn({ mapping, db, key, problem }, 'a hash cannot be a row; it is a dead letter');
     },
     flushed: (db, slots) => {
       log.warn({ db, slots }, 'the server was flushed; the policy of the cause `flushed` applies to all these rows');
     },
     keyRead: (reason) => {
-      metrics.keyReads.inc();
+      metrics.keyRead();
       log.debug({ reason }, 'a key was read beside the stream');
     },
     waits: (error, waitMs) => {
@@ -59,7 +59,7 @@ export function newsTo(
     link: (answer, stream, offset) => {
       status.trouble = undefined;
       replid = stream;
-      metrics.links.inc({ answer });
+      metrics.link(answer);
       if (answer === 'continue') status.offset = offset;
       log.info({ answer, replid, offset }, answer === 'full' ? 'full resync' : 'the stream goes on');
     },
@@ -73,10 +73,7 @@ export function newsTo(
       status.offset = offset;
       status.trouble = undefined;
       status.lag.published(replid, offset);
-      metrics.transactions.inc();
-      metrics.records.inc(records);
-      metrics.bytes.inc(bytes);
-      metrics.offset.set(offset);
+      metrics.committed(offset, records, bytes);
       committed();
     },
   };

@@ -10,6 +10,8 @@ import type { StateStore, StateTag } from './state/port.ts';
 /** A hash that was there when its row was published; what it held is for the snapshot to say. */
 const UNKNOWN_HASH = Buffer.alloc(0);
 
+const NOT_HERE = { current: null, expireAt: 0, published: null, mark: null };
+
 export interface RebuildOptions {
   readonly kafka: ResolveKafkaConnection;
   readonly registry: SchemaRegistry;
@@ -65,7 +67,12 @@ async function rebuildState(state: StateStore, options: RebuildOptions): Promise
       const rows = new PublishedRowReader(mapping.topic, registry);
       await readTopicToEnd(reader, mapping.topic, async ({ value }) => {
         if (value === null) return;
-        const { db, key, row, schemaId } = await rows.read(value);
+        const { shard: publisher, db, key, row, schemaId } = await rows.read(value);
+        if (publisher !== shard) {
+          // Another shard's hash now (rule 3), even if it was this one's before.
+          if (state.get(db, key) !== undefined) state.put(db, key, NOT_HERE);
+          return;
+        }
         const header = Buffer.alloc(4);
         header.writeUInt32BE(schemaId);
         const published = row === null ? null : Buffer.concat([header, row]);

@@ -1,18 +1,15 @@
 import type { PartStatus } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import { Lag } from './capture/lag.ts';
-import {
-  replicationStateNames,
-  replicationText,
-  type ReplicationFigures,
-  type ReplicationState,
-} from './capture/replication-state.ts';
-import type { SourceLevels, SourceMetrics } from './metrics.ts';
+import { replicationText, type ReplicationFigures, type ReplicationState } from './capture/replication-state.ts';
+import type { ShardMetrics, SourceLevels } from './metrics.ts';
 
 export interface StatusOptions {
   readonly spillLimit: number;
   readonly spilledBytes: () => number;
   readonly log: Logger;
+  /** Where states are shown. */
+  readonly metrics: ShardMetrics;
 }
 
 /** Which state a shard's replication is in, with its figures: told to logs, metrics and whoever asks. */
@@ -23,7 +20,6 @@ export class ReplicationStatus {
   /** Why it does not go on; undefined when it does. */
   trouble: string | undefined;
   readonly #options: StatusOptions;
-  #metrics: SourceMetrics | undefined;
   #state: ReplicationState = 'starting';
   #snapshot: { readonly bytes: number; readonly total: number | undefined } = { bytes: 0, total: undefined };
   /** When the next attempt comes, ms of the monotonic clock. */
@@ -31,24 +27,18 @@ export class ReplicationStatus {
 
   constructor(options: StatusOptions) {
     this.#options = options;
+    options.metrics.state(this.#state);
   }
 
   get state(): ReplicationState {
     return this.#state;
   }
 
-  /** Where states are shown from now on. */
-  showIn(metrics: SourceMetrics): void {
-    this.#metrics = metrics;
-    for (const state of replicationStateNames) metrics.state.set({ state }, state === this.#state ? 1 : 0);
-  }
-
   enter(state: ReplicationState): void {
     if (state !== 'reconnecting') this.#nextAttemptAt = undefined;
     if (state === this.#state) return;
-    this.#metrics?.state.set({ state: this.#state }, 0);
-    this.#metrics?.state.set({ state }, 1);
     this.#state = state;
+    this.#options.metrics.state(state);
     this.#options.log.info({ state, offset: this.offset }, `replication: ${this.text}`);
   }
 
@@ -60,8 +50,7 @@ export class ReplicationStatus {
 
   snapshotProgress(bytes: number, total: number | undefined): void {
     this.#snapshot = { bytes, total };
-    this.#metrics?.snapshotBytes.set(bytes);
-    this.#metrics?.snapshotTotalBytes.set(total ?? 0);
+    this.#options.metrics.snapshot(bytes, total);
   }
 
   /** State and figures in one line. */

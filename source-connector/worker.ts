@@ -1,42 +1,22 @@
-import { join } from 'node:path';
-import { ensureTopics, withAdmin, type ResolveKafkaConnection, type TopicSpec } from '../clients/kafka/index.ts';
-import type { ResolveEndpoint } from '../clients/redis/index.ts';
+import { ensureTopics, withAdmin, type TopicSpec } from '../clients/kafka/index.ts';
 import { deadLettersTopicSpec, positionsPartitions } from '../config/index.ts';
-import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
-import type { PartStatuses } from '../ops/http.ts';
+import type { PartStatus, PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { retryUntilDone } from '../ops/retry.ts';
-import type { Mapping, SchemaRegistry } from '../schemas/index.ts';
-import { MasterClock } from './capture/clock.ts';
-import { Feed } from './capture/feed.ts';
-import { ServerWatch } from './capture/server-watch.ts';
-import type { CommitLimits } from './committer.ts';
-import { agreeOnSchemas } from './contract.ts';
-import { sourceMetrics, type SourceMetrics } from './metrics.ts';
-import { newsTo } from './news.ts';
-import { runPipeline } from './pipeline.ts';
-import { ReplicationStatus } from './replication-status.ts';
-import type { Breaker } from './shard.ts';
+import { WorkSet } from '../ops/work-set.ts';
+import type { Mapping } from '../schemas/index.ts';
+import { agreeOnSchemas, type Contract } from './contract.ts';
+import { ShardMetrics, sourceMetrics, type SourceMetrics } from './metrics.ts';
+import type { ShardDirectory, ShardPlace } from './shard-directory.ts';
+import { ShardWorker, type ShardSettings } from './shard-worker.ts';
 
 /** What a source worker needs; connections resolve their secrets anew at each attempt. */
-export interface SourceWorkerOptions {
-  readonly pipeline: string;
-  readonly shard: number;
+export interface SourceWorkerOptions extends ShardSettings {
+  readonly directory: ShardDirectory;
   readonly mappings: readonly Mapping[];
-  readonly kafka: ResolveKafkaConnection;
-  readonly redis: ResolveEndpoint;
-  readonly registry: SchemaRegistry;
   readonly topics: TopicSettings;
-  readonly stateFolder: string;
-  readonly limits: CommitLimits;
-  readonly ignoreCommands: readonly string[];
-  readonly breaker: Breaker;
-  /** How much of the stream may wait on disk, bytes. */
-  readonly spillBytes: number;
-  /** How long a link may be down, in ms, before a backlog that is smaller is warned of. */
-  readonly toleratedOutageMs: number;
-  /** Whether it begins with a full resync, wherever the committed position stands; not unless told. */
+  /** Whether its shards begin with a full resync, wherever the committed positions stand; not unless told. */
   readonly resync?: boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -53,60 +33,36 @@ export interface TopicSettings {
   readonly maxRecordBytes: number;
 }
 
-/** Bytes that may come while the disk is slow to take what came before. */
-const BUFFER = 8 * 1024 * 1024;
-
-/** Runs the shard's pipeline, life after life, until it is stopped or a person has to act. */
+/** The shards of one process: each runs by itself, and one that stops for a person lets the others go on. */
 export class SourceWorker {
   readonly #options: SourceWorkerOptions;
   readonly #metrics: SourceMetrics;
-  readonly #status: ReplicationStatus;
-  readonly #feed: Feed;
-  readonly #clock: MasterClock;
-  readonly #watch: ServerWatch;
   readonly #stopping = new AbortController();
+  readonly #set = new WorkSet<ShardPlace>((place, signal) => this.#carry(place, signal));
+  readonly #shards = new Map<number, ShardWorker>();
+  /** Shards that were run in this process: a resync that was asked for is made once. */
+  readonly #begun = new Set<number>();
+  /** Rejects when no shard runs any more, since each waits for a person. */
+  readonly #failure: Promise<never>;
+  #fail: (error: unknown) => void = () => undefined;
   #running: Promise<void> | undefined;
-  /** Until the first commit: from then on the position itself says whether a snapshot is being read. */
-  #resync: boolean;
+  #agreeing: Promise<readonly Contract[]> | undefined;
+  /** Why it is not known which shards there are; undefined once it is. */
+  #trouble: string | undefined = 'it is not known yet which shards there are';
 
   constructor(options: SourceWorkerOptions) {
-    const { redis: endpoint, spillBytes, stateFolder, toleratedOutageMs, log } = options;
     this.#options = options;
-    this.#resync = options.resync ?? false;
-    const spilledBytes = (): number => this.#feed.spilledBytes;
-    const status = new ReplicationStatus({ spillLimit: spillBytes, spilledBytes, log });
-    const metrics = sourceMetrics(options.metrics, () => status.levels());
-    status.showIn(metrics);
-    this.#status = status;
-    this.#metrics = metrics;
-    const onWarning = (message: string): void => {
-      log.warn(message);
-    };
-    const seen = (replid: string, offset: number): void => {
-      status.lag.seen(replid, offset, performance.now());
-    };
-    this.#feed = new Feed({
-      endpoint,
-      bufferBytes: BUFFER,
-      spill: { folder: join(stateFolder, 'spill'), diskBytes: spillBytes },
-      onState: (state) => {
-        status.enter(state);
-      },
-      onReceived: seen,
-      onWarning,
-      stopping: this.#stopping.signal,
+    this.#metrics = sourceMetrics(options.metrics);
+    this.#failure = new Promise((_, reject) => {
+      this.#fail = reject;
     });
-    this.#clock = new MasterClock({ endpoint, onWarning, onOffset: seen });
-    const onBacklog = ({ size, rate }: { size: number; rate: number }): void => {
-      metrics.backlogBytes.set(size);
-      metrics.streamRate.set(rate);
-    };
-    this.#watch = new ServerWatch({ endpoint, toleratedOutageMs, onWarning, onBacklog });
+    // It may come when nobody waits for it any more.
+    this.#failure.catch(() => undefined);
   }
 
-  /** Runs until `stop`, and rejects when a person has to act. @throws AfterwriteError */
+  /** Runs until `stop`, and rejects when a person has to act before any shard can go on. @throws AfterwriteError */
   run(): Promise<void> {
-    this.#running ??= this.#lives();
+    this.#running ??= this.#work();
     return this.#running;
   }
 
@@ -116,86 +72,125 @@ export class SourceWorker {
     await this.#running?.catch(() => undefined);
   }
 
-  /** Not ok when a person must act: an outage ends by itself; for /healthz. */
+  /** Not ok when a person must act; for /healthz. */
   health(): PartStatuses {
-    const { state, trouble } = this.#status;
-    return { source: this.#status.part(state === 'failed' ? trouble : undefined) };
+    return this.#statuses({ ok: true }, (shard) => shard.health());
   }
 
-  /** Whether the shard follows the stream; for /readyz. */
+  /** Whether all of its shards follow their streams; for /readyz. */
   ready(): PartStatuses {
-    const { state, offset, trouble, text } = this.#status;
-    const follows = (state === 'streaming' || state === 'spilling') && offset >= 0;
-    return { source: this.#status.part(trouble ?? (follows ? undefined : `the shard is ${text}`)) };
+    const trouble = this.#trouble;
+    return this.#statuses(trouble === undefined ? { ok: true } : { ok: false, reason: trouble }, (shard) =>
+      shard.ready(),
+    );
   }
 
-  async #lives(): Promise<void> {
-    const { signal } = this.#stopping;
-    const status = this.#status;
-    this.#clock.start();
-    this.#watch.start();
+  #statuses(own: PartStatus, of: (shard: ShardWorker) => PartStatus): PartStatuses {
+    const shards = [...this.#shards].sort(([a], [b]) => a - b);
+    return { source: own, ...Object.fromEntries(shards.map(([shard, worker]) => [partOf(shard), of(worker)])) };
+  }
+
+  async #work(): Promise<void> {
     try {
-      await retryUntilDone(() => this.#life(signal), {
-        signal,
-        firstWaitMs: 200,
-        longestWaitMs: 10_000,
-        worked: () => status.trouble === undefined,
-        onWait: ({ error, attempts, waitMs }) => {
-          status.trouble = error.message;
-          this.#options.log.warn(
-            { err: error, attempts, waitMs },
-            'the source begins again from its committed position',
-          );
-        },
-      });
-    } catch (error) {
-      if (signal.aborted) return;
-      status.enter('failed');
-      status.trouble = reasonOf(error);
-      throw error;
+      await Promise.race([this.#followDirectory(), this.#failure]);
     } finally {
-      this.#feed.close();
-      await this.#watch.close();
-      await this.#clock.close();
-      if (signal.aborted) status.enter('stopped');
+      await this.#set.end();
     }
   }
 
-  /** One life: agree with Kafka and the registry, then carry the stream. Rejects as `retry` when it may begin again. */
-  async #life(signal: AbortSignal): Promise<void> {
-    const { mappings, kafka, registry, topics, log, ignoreCommands } = this.#options;
-    if (!this.#feed.isOpen) this.#status.enter('starting');
-    await withAdmin({ resolve: kafka, logger: log }, (admin) => ensureTopics(admin, topicSpecs(mappings, topics)));
-    const contracts = await agreeOnSchemas(mappings, topics.partitions, registry);
-    this.#metrics.lives.inc();
-    const news = newsTo(log, this.#metrics, this.#status, () => {
-      this.#resync = false;
-    });
+  /** Runs the shards that there are, until it is stopped. */
+  async #followDirectory(): Promise<void> {
+    const { directory, log } = this.#options;
+    const { signal } = this.#stopping;
+    let changed = false;
+    let wake = (): void => undefined;
+    const ring = (): void => {
+      changed = true;
+      wake();
+    };
+    const unsubscribe = directory.subscribe(ring);
+    signal.addEventListener('abort', ring, { once: true });
     try {
-      await runPipeline(
-        {
-          ...this.#options,
-          contracts,
-          feed: this.#feed,
-          clock: this.#clock,
-          maxRecordBytes: topics.maxRecordBytes,
-          ignoreCommands: new Set(ignoreCommands.map((name) => name.toUpperCase())),
-          resync: this.#resync,
-          news,
-        },
-        signal,
-      );
+      while (!signal.aborted) {
+        changed = false;
+        const places = await retryUntilDone(() => directory.shards(signal), {
+          signal,
+          longestWaitMs: 10_000,
+          onWait: ({ error, waitMs }) => {
+            this.#trouble = error.message;
+            log.warn({ err: error, waitMs }, 'it cannot be known yet which shards there are');
+          },
+        });
+        this.#trouble = undefined;
+        this.#set.take(new Map(places.map((place) => [String(place.shard), place])));
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (changed) resolve();
+        });
+      }
     } catch (error) {
-      throw againIfReload(error);
+      if (!signal.aborted) throw error;
+    } finally {
+      unsubscribe();
     }
+  }
+
+  /** Works on one shard. Never rejects: one that stops lets the others go on. */
+  async #carry(place: ShardPlace, signal: AbortSignal): Promise<void> {
+    const { shard } = place;
+    const log = this.#options.log.child({ shard });
+    const metrics = new ShardMetrics(this.#metrics, shard);
+    const worker = new ShardWorker({
+      ...this.#options,
+      place,
+      agree: () => this.#agree(),
+      resync: this.#options.resync === true && !this.#begun.has(shard),
+      log,
+      metrics,
+      stopping: signal,
+    });
+    this.#begun.add(shard);
+    this.#shards.set(shard, worker);
+    try {
+      await worker.run();
+    } catch (error) {
+      if ([...this.#shards.values()].every(({ failed }) => failed)) this.#fail(error);
+      else log.error({ err: error }, 'the shard has stopped: a person has to act');
+      await aborted(signal);
+    } finally {
+      // What a process ends with is still asked for.
+      if (!this.#stopping.signal.aborted && !worker.failed) {
+        this.#shards.delete(shard);
+        metrics.end();
+      }
+    }
+  }
+
+  /** Agrees with Kafka and the registry; all who ask at the same time wait for one answer. */
+  async #agree(): Promise<readonly Contract[]> {
+    this.#agreeing ??= this.#agreeOnce().finally(() => {
+      this.#agreeing = undefined;
+    });
+    return await this.#agreeing;
+  }
+
+  async #agreeOnce(): Promise<readonly Contract[]> {
+    const { mappings, kafka, registry, topics, log } = this.#options;
+    await withAdmin({ resolve: kafka, logger: log }, (admin) => ensureTopics(admin, topicSpecs(mappings, topics)));
+    return await agreeOnSchemas(mappings, topics.partitions, registry);
   }
 }
 
-/** A life that has to begin again from the committed position is, for the loop of lives, one that may try again. */
-function againIfReload(error: unknown): unknown {
-  if (!(error instanceof AfterwriteError) || error.recovery !== 'reload') return error;
-  const { code, what, where, remedy } = error;
-  return new AfterwriteError('SOURCE_LIFE_ENDED', `${code}: ${what}`, { where, remedy, cause: error });
+/** The name of a shard's part on /healthz and /readyz. */
+function partOf(shard: number): string {
+  return `source shard ${shard}`;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => {
+    signal.addEventListener('abort', resolve, { once: true });
+  });
 }
 
 function topicSpecs(mappings: readonly Mapping[], settings: TopicSettings): TopicSpec[] {

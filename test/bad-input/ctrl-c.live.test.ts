@@ -22,12 +22,12 @@ test('Ctrl-C ends source, sink and run in order, also while Kafka or PostgreSQL 
   // Kafka goes in the middle: what was read and not committed is read again.
   await kafka.kill();
   persons.push(...(await trial.writePersons(5, 6)));
-  const begun = /^afterwrite_source_commands_total [1-9]/m;
+  const begun = /^afterwrite_source_commands_total\{shard="0"\} [1-9]/m;
   await until('the source has read them', async () => begun.test(await trial.metricsOf('source')));
   await Promise.all([source.stop('SIGINT'), sink.stop('SIGINT')]);
   // Kafka is away at the start.
   both.start();
-  await trial.untilTrouble('source', '/readyz', /source: KAFKA_DOWN: .*Check kafka\.brokers/);
+  await trial.untilTrouble('source', '/readyz', /source shard 0: KAFKA_DOWN: .*Check kafka\.brokers/);
   await both.stop('SIGINT');
   await kafka.start();
 

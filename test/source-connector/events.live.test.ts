@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Partitioners } from 'kafkajs';
 import { until } from '../support/until.ts';
 import { car, person, TestPipeline } from '../support/source/pipeline.ts';
+import { PART } from '../support/source/source.ts';
 
 test('a snapshot, then the stream: every kind of event, and the position behind it', async (t) => {
   const pipeline = await TestPipeline.open(t, { mappings: { person: { ...person, before: true } } });
@@ -13,7 +14,7 @@ test('a snapshot, then the stream: every kind of event, and the position behind 
   await client.hset('other:1', 'name', 'nobody');
   const source = pipeline.start();
   await source.caughtUp();
-  await until('ready', () => source.worker.ready()['source']?.ok);
+  await until('ready', () => source.worker.ready()[PART]?.ok);
   assert.deepEqual((await pipeline.told()).sort(), ['r 1 Ann,30 SNAPSHOT', 'r 2 Bob,null SNAPSHOT']);
   await client.hset('person:1', 'age', 31);
   await client.hset('person:1', 'age', 31, 'unmapped', 'y');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Redis } from 'ioredis';
 import { person, TestPipeline } from '../support/source/pipeline.ts';
+import { PART } from '../support/source/source.ts';
 import type { Scope } from '../support/scope.ts';
 
 /** Four hashes that were published, and a source that was stopped after that. */
@@ -101,10 +102,8 @@ test('rule 4: an emptied Redis stops the source and deletes nothing, until a per
   const { code, message } = await stopped.failed();
   assert.equal(code, 'VANISHED_BREAKER');
   assert.match(message, /no captured hash at all, but 4 rows were published.*--confirm-vanished 4/s);
-  assert.deepEqual(
-    Object.values(stopped.worker.health()).map(({ ok, details }) => [ok, details?.['state']]),
-    [[false, 'failed']],
-  );
+  const { ok, details } = stopped.worker.health()[PART] ?? {};
+  assert.deepEqual([ok, details?.['state']], [false, 'failed']);
   const tooFew = pipeline.start({}, { confirmed: 3 });
   assert.equal((await tooFew.failed()).code, 'VANISHED_BREAKER');
   assert.equal((await pipeline.events()).length, 4);

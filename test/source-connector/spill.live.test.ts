@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { services, startService } from '../../services/index.ts';
 import { repliesDrained, replicasOf } from '../support/redis.ts';
 import { TestPipeline, type ConfigParts } from '../support/source/pipeline.ts';
+import { PART } from '../support/source/source.ts';
 import { until } from '../support/until.ts';
 
 /** A master that gives up a replica for which more than 4 MB wait, and whose backlog holds almost nothing. */
@@ -55,7 +56,7 @@ test('while Kafka is down the stream is kept on disk: the master keeps its link,
   assert.equal(await source.count('state', 'state="streaming"'), 0);
   assert.ok((await source.count('lag_bytes')) > 20_000_000);
   assert.ok((await source.count('lag_seconds')) > 0);
-  const { details } = source.worker.ready()['source'] ?? {};
+  const { details } = source.worker.ready()[PART] ?? {};
   assert.match(String(details?.['replication']), /^spilling, \d+ of 1073741824 bytes wait on disk/);
   await until('a life to end', () => source.codes().length > 0, { timeoutMs: 90_000 });
   assert.equal(await source.count('state', 'state="spilling"'), 1, 'the link outlives it');
@@ -77,7 +78,7 @@ test('a limit that is reached closes the link; it goes on when Kafka has taken w
   await until('the link to be closed', async () => (await source.count('state', 'state="backing-off"')) === 1);
   assert.ok((await source.count('spilled_bytes')) <= 4 * 1024 * 1024);
   await until('no replica', async () => (await replicas()).length === 0);
-  assert.match(source.worker.ready()['source']?.reason ?? '', /./);
+  assert.match(source.worker.ready()[PART]?.reason ?? '', /./);
   await kafka.start();
   await source.caughtUp();
   await rowsAreRight();

@@ -37,13 +37,16 @@ export function auditTopic(topic: string, records: readonly TopicRecord[]): Topi
   const histories = new Map<string, LastEvent[]>();
   const ops: Record<string, number> = {};
   for (const one of partitions.values()) {
-    const order = new PartitionOrder(topic);
+    const orders = new Map<unknown, PartitionOrder>();
     for (const [index, record] of one.entries()) {
       const { event } = record;
       if (event === null) {
         checkTombstone(topic, record, one[index - 1]);
         continue;
       }
+      const shard = event.source?.['shard'];
+      const order = orders.get(shard) ?? new PartitionOrder(topic);
+      orders.set(shard, order);
       order.check(record, event);
       if (event.op === 'd') checkDelete(topic, record, one[index + 1]);
       let history = histories.get(record.key);
@@ -58,7 +61,9 @@ export function auditTopic(topic: string, records: readonly TopicRecord[]): Topi
   return { events, ops, last, histories };
 }
 
-/** Versions rise from event to event of a partition; within one replid, places in the stream never go back. */
+/**
+ * Versions rise from event to event of a shard in a partition; within one replid, places in the stream never go back.
+ */
 class PartitionOrder {
   readonly #topic: string;
   readonly #offsets = new Map<string, number>();

@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { sourceOf } from '../../../cli/source.ts';
+import { sourceOf, type SourceOrders } from '../../../cli/source.ts';
 import type { Config } from '../../../config/index.ts';
 import { AfterwriteError } from '../../../ops/errors/index.ts';
 import { describeError } from '../../../ops/logging.ts';
 import { createMetrics, type Metrics } from '../../../ops/metrics.ts';
 import type { Position } from '../../../source-connector/position.ts';
+import type { ShardDirectory } from '../../../source-connector/shard-directory.ts';
 import type { SourceWorker } from '../../../source-connector/worker.ts';
 import { until } from '../until.ts';
 
-/** What a person tells a source on its command line. */
-export interface Orders {
-  readonly confirmed?: number;
-  readonly resync?: boolean;
+/** What a person tells a source on its command line; and its shards, where they are not those of the configuration. */
+export interface Orders extends SourceOrders {
+  readonly directory?: ShardDirectory;
 }
+
+/** Its shard's part on /healthz and /readyz. */
+export const PART = 'source shard 0';
 
 /** For what a source does on busy servers. */
 export const PATIENCE = { timeoutMs: 90_000, everyMs: 50 };
@@ -42,7 +45,7 @@ export class TestSource {
       },
     });
     const log = pino({ serializers: { err: describeError } }, stream);
-    this.worker = sourceOf(config, orders.confirmed, log, this.metrics, orders.resync);
+    this.worker = sourceOf(config, orders, log, this.metrics, orders.directory);
     this.#end = this.worker.run().then(
       () => {
         this.#ended = { by: undefined };
@@ -59,7 +62,7 @@ export class TestSource {
       throw new Error('the source ended', { cause: this.#ended?.by });
     });
     const follows = async (): Promise<Position> => {
-      await until('the source follows the stream', () => this.worker.ready()['source']?.ok, PATIENCE);
+      await until('the source follows the stream', () => this.worker.ready()[PART]?.ok, PATIENCE);
       return await this.#committed();
     };
     return await Promise.race([follows(), early]);
@@ -79,9 +82,9 @@ export class TestSource {
     return by;
   }
 
-  /** A counter's value; labels as Prometheus writes them. */
+  /** The value of its shard's counter; further labels as Prometheus writes them. */
   async count(name: string, labels = ''): Promise<number> {
-    const start = `afterwrite_source_${name}${labels === '' ? '' : `{${labels}}`} `;
+    const start = `afterwrite_source_${name}{shard="0"${labels === '' ? '' : `,${labels}`}} `;
     const line = (await this.metrics.text()).split('\n').find((text) => text.startsWith(start));
     return line === undefined ? 0 : Number(line.slice(start.length));
   }

@@ -1,0 +1,28 @@
+import type { ResolveEndpoint } from '../clients/redis/index.ts';
+
+/** One part of the data that is captured: one replication stream, one transactional id, one position. */
+export interface ShardPlace {
+  /** Its partition of the positions topic. Given once and kept: never another part's, even when this one is gone. */
+  readonly shard: number;
+  /** The server to follow, asked for at each connection attempt. */
+  readonly endpoint: ResolveEndpoint;
+}
+
+/** Which shards there are, and where. */
+export interface ShardDirectory {
+  /**
+   * The shards that there are now.
+   * @throws an error to retry when it cannot be known now
+   */
+  shards(signal: AbortSignal): Promise<readonly ShardPlace[]>;
+  /** Has `listener` called whenever `shards` may answer something else. @returns what ends that */
+  subscribe(listener: () => void): () => void;
+}
+
+/** One server, or whichever one the endpoint resolves to: one shard. */
+export function oneShard(endpoint: ResolveEndpoint): ShardDirectory {
+  return {
+    shards: () => Promise.resolve([{ shard: 0, endpoint }]),
+    subscribe: () => () => undefined,
+  };
+}

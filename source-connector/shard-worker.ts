@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
+import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
+import type { PartStatus } from '../ops/http.ts';
+import type { Logger } from '../ops/logging.ts';
+import { retryUntilDone } from '../ops/retry.ts';
+import type { SchemaRegistry } from '../schemas/index.ts';
+import { MasterClock } from './capture/clock.ts';
+import { Feed } from './capture/feed.ts';
+import { ServerWatch } from './capture/server-watch.ts';
+import type { CommitLimits } from './committer.ts';
+import type { Contract } from './contract.ts';
+import type { ShardMetrics } from './metrics.ts';
+import { newsTo } from './news.ts';
+import { runPipeline } from './pipeline.ts';
+import { ReplicationStatus } from './replication-status.ts';
+import type { ShardPlace } from './shard-directory.ts';
+import type { Breaker } from './shard.ts';
+
+/** What all shards of a process have in common; connections resolve their secrets anew at each attempt. */
+export interface ShardSettings {
+  readonly pipeline: string;
+  readonly kafka: ResolveKafkaConnection;
+  readonly registry: SchemaRegistry;
+  readonly topics: {
+    readonly positions: string;
+    readonly marks: string;
+    readonly deadLetters: string;
+    readonly maxRecordBytes: number;
+  };
+  /** The process's; each shard has its own in it. */
+  readonly stateFolder: string;
+  readonly limits: CommitLimits;
+  readonly ignoreCommands: readonly string[];
+  readonly breaker: Breaker;
+  /** How much of the stream may wait on disk, bytes. */
+  readonly spillBytes: number;
+  /** How long a link may be down, in ms, before a backlog that is smaller is warned of. */
+  readonly toleratedOutageMs: number;
+}
+
+export interface ShardWorkerOptions extends ShardSettings {
+  readonly place: ShardPlace;
+  /** Agrees with Kafka and the registry, at the beginning of each life. */
+  readonly agree: () => Promise<readonly Contract[]>;
+  /** Whether it begins with a full resync, wherever the committed position stands. */
+  readonly resync: boolean;
+  readonly log: Logger;
+  readonly metrics: ShardMetrics;
+  /** Ends it: what was read as whole is committed, and everything is closed. */
+  readonly stopping: AbortSignal;
+}
+
+/** Bytes that may come while the disk is slow to take what came before. */
+const BUFFER = 8 * 1024 * 1024;
+
+/** Runs one shard's pipeline, life after life, until it is stopped or a person has to act. */
+export class ShardWorker {
+  readonly #options: ShardWorkerOptions;
+  readonly #folder: string;
+  readonly #status: ReplicationStatus;
+  readonly #feed: Feed;
+  readonly #clock: MasterClock;
+  readonly #watch: ServerWatch;
+  /** Until the first commit: from then on the position itself says whether a snapshot is being read. */
+  #resync: boolean;
+
+  constructor(options: ShardWorkerOptions) {
+    const { place, spillBytes, stateFolder, toleratedOutageMs, log, metrics, stopping } = options;
+    const { endpoint } = place;
+    this.#options = options;
+    this.#folder = shardFolder(stateFolder, place.shard);
+    this.#resync = options.resync;
+    const spilledBytes = (): number => this.#feed.spilledBytes;
+    const status = new ReplicationStatus({ spillLimit: spillBytes, spilledBytes, log, metrics });
+    this.#status = status;
+    const onWarning = (message: string): void => {
+      log.warn(message);
+    };
+    const seen = (replid: string, offset: number): void => {
+      status.lag.seen(replid, offset, performance.now());
+    };
+    this.#feed = new Feed({
+      endpoint,
+      bufferBytes: BUFFER,
+      spill: { folder: join(this.#folder, 'spill'), diskBytes: spillBytes },
+      onState: (state) => {
+        status.enter(state);
+      },
+      onReceived: seen,
+      onWarning,
+      stopping,
+    });
+    this.#clock = new MasterClock({ endpoint, onWarning, onOffset: seen });
+    const onBacklog = ({ size, rate }: { size: number; rate: number }): void => {
+      metrics.backlog(size, rate);
+    };
+    this.#watch = new ServerWatch({ endpoint, toleratedOutageMs, onWarning, onBacklog });
+  }
+
+  /** Whether it has stopped because a person has to act. */
+  get failed(): boolean {
+    return this.#status.state === 'failed';
+  }
+
+  /** Not ok when a person must act: an outage ends by itself; for /healthz. */
+  health(): PartStatus {
+    return this.#status.part(this.failed ? this.#status.trouble : undefined);
+  }
+
+  /** Whether the shard follows the stream; for /readyz. */
+  ready(): PartStatus {
+    const { state, offset, trouble, text } = this.#status;
+    const follows = (state === 'streaming' || state === 'spilling') && offset >= 0;
+    return this.#status.part(trouble ?? (follows ? undefined : `the shard is ${text}`));
+  }
+
+  /** Runs until it is stopped. @throws AfterwriteError when a person has to act */
+  async run(): Promise<void> {
+    const { stopping: signal, metrics, log } = this.#options;
+    const status = this.#status;
+    metrics.begin(() => status.levels());
+    this.#clock.start();
+    this.#watch.start();
+    try {
+      await retryUntilDone(() => this.#life(), {
+        signal,
+        firstWaitMs: 200,
+        longestWaitMs: 10_000,
+        worked: () => status.trouble === undefined,
+        onWait: ({ error, attempts, waitMs }) => {
+          status.trouble = error.message;
+          log.warn({ err: error, attempts, waitMs }, 'the source begins again from its committed position');
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      status.enter('failed');
+      status.trouble = reasonOf(error);
+      throw error;
+    } finally {
+      this.#feed.close();
+      await this.#watch.close();
+      await this.#clock.close();
+      if (signal.aborted) status.enter('stopped');
+    }
+  }
+
+  /** One life: agree with Kafka and the registry, then carry the stream. Rejects as `retry` when it may begin again. */
+  async #life(): Promise<void> {
+    const { place, agree, topics, log, metrics, ignoreCommands, stopping } = this.#options;
+    if (!this.#feed.isOpen) this.#status.enter('starting');
+    const contracts = await agree();
+    metrics.life();
+    const news = newsTo(log, metrics, this.#status, () => {
+      this.#resync = false;
+    });
+    try {
+      await runPipeline(
+        {
+          ...this.#options,
+          shard: place.shard,
+          redis: place.endpoint,
+          stateFolder: this.#folder,
+          contracts,
+          feed: this.#feed,
+          clock: this.#clock,
+          maxRecordBytes: topics.maxRecordBytes,
+          ignoreCommands: new Set(ignoreCommands.map((name) => name.toUpperCase())),
+          resync: this.#resync,
+          news,
+        },
+        stopping,
+      );
+    } catch (error) {
+      throw againIfReload(error);
+    }
+  }
+}
+
+/** Where a shard's state is: shard 0 has the folder itself, as it had before there were others. */
+function shardFolder(stateFolder: string, shard: number): string {
+  return shard === 0 ? stateFolder : join(stateFolder, `shard-${shard}`);
+}
+
+/** A life that has to begin again from the committed position is, for the loop of lives, one that may try again. */
+function againIfReload(error: unknown): unknown {
+  if (!(error instanceof AfterwriteError) || error.recovery !== 'reload') return error;
+  const { code, what, where, remedy } = error;
+  return new AfterwriteError('SOURCE_LIFE_ENDED', `${code}: ${what}`, { where, remedy, cause: error });
+}
