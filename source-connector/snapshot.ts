@@ -2,9 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Answer, ReplicationSession } from './capture/session.ts';
 import type { SnapshotDecoder, SnapshotEvent } from './decode/ports.ts';
-import { vanishedCause } from './fold/fold.ts';
+import { vanishedCause } from './fold/removal-cause.ts';
 import type { RemovalCause } from './fold/change.ts';
 import { placeOf, type Shard } from './shard.ts';
+import type { Census } from './state/port.ts';
 
 const HASHES_A_TURN = 500;
 
@@ -49,8 +50,8 @@ export async function readSnapshot(
 class SnapshotReader {
   readonly #shard: Shard;
   readonly #decoder: SnapshotDecoder;
-  /** Undefined when the state was empty at the start: then nothing can be missing. */
-  readonly #seen: Seen | undefined;
+  /** What the snapshot has not shown yet of what the state held at the start; undefined when that was nothing. */
+  readonly #unseen: Census | undefined;
   /** When the snapshot was taken, as its own header says (ctime), ms; 0 until it is known. */
   #takenAt = 0;
   #hashes = 0;
@@ -59,7 +60,7 @@ class SnapshotReader {
   constructor(shard: Shard, decoder: SnapshotDecoder) {
     this.#shard = shard;
     this.#decoder = decoder;
-    this.#seen = shard.state.databases().length === 0 ? undefined : new Seen();
+    this.#unseen = shard.state.databases().length === 0 ? undefined : shard.state.census();
   }
 
   /** Folds hashes until the end of the RDB; says how the link ended when it did before. */
@@ -92,7 +93,7 @@ class SnapshotReader {
       checksum: this.#checksum,
       missing: missing.causes,
     });
-    for (const db of this.#seen === undefined ? [] : state.databases()) {
+    for (const db of this.#unseen === undefined ? [] : state.databases()) {
       for (const key of state.keys(db)) {
         if (!this.#isMissing(db, key)) continue;
         fold.vanished(db, key, this.#takenAt);
@@ -104,7 +105,7 @@ class SnapshotReader {
   #take(event: SnapshotEvent): boolean {
     if (event.kind === 'hash') {
       this.#hashes++;
-      this.#seen?.add(event.db, event.key);
+      this.#unseen?.crossOff(event.db, event.key);
       this.#shard.fold.snapshotHash(event.db, event.key, event.fields, event.expireAt, this.#takenAt);
       return false;
     }
@@ -120,7 +121,7 @@ class SnapshotReader {
   #isMissing(db: number, key: Buffer): boolean {
     return (
       this.#shard.captures(key, 0, key.length) &&
-      this.#seen?.has(db, key) === false &&
+      this.#unseen?.has(db, key) === true &&
       this.#shard.state.get(db, key)?.current != null
     );
   }
@@ -128,13 +129,13 @@ class SnapshotReader {
   #countMissing(): { rows: number; published: number; causes: Partial<Record<RemovalCause, number>> } {
     const { state, policiesOf } = this.#shard;
     const found = { rows: 0, published: 0, causes: new Map<RemovalCause, number>() };
-    for (const db of this.#seen === undefined ? [] : state.databases()) {
+    for (const db of this.#unseen === undefined ? [] : state.databases()) {
       for (const key of state.keys(db)) {
         const entry = state.get(db, key);
         const policies = policiesOf(db, key);
         if (entry?.current == null || entry.published === null || policies === undefined) continue;
         found.published++;
-        if (this.#seen?.has(db, key) !== false) continue;
+        if (this.#unseen?.has(db, key) !== true) continue;
         const cause = vanishedCause(entry, this.#takenAt);
         found.causes.set(cause, (found.causes.get(cause) ?? 0) + 1);
         if (policies.policy(cause) === 'delete') found.rows++;
@@ -166,21 +167,6 @@ class SnapshotReader {
       placeOf(this.#shard, this.#shard.progress.offset, this.#shard.progress),
       performance.now(),
     );
-  }
-}
-
-/** The keys that a snapshot has shown. */
-class Seen {
-  readonly #keys = new Map<number, Set<string>>();
-
-  add(db: number, key: Buffer): void {
-    let keys = this.#keys.get(db);
-    if (keys === undefined) this.#keys.set(db, (keys = new Set()));
-    keys.add(key.toString('latin1'));
-  }
-
-  has(db: number, key: Buffer): boolean {
-    return this.#keys.get(db)?.has(key.toString('latin1')) ?? false;
   }
 }
 

@@ -8,6 +8,7 @@ import { inheritedFields, inheritingMark, keptMark, rejectedMark, rejects } from
 import { wholeOf, type HeldHash, type WideHash } from '../wide-hash.ts';
 import { AbsentFields } from './absent-fields.ts';
 import { PickedFields } from './picked-fields.ts';
+import { causeOf, vanishedCause } from './removal-cause.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
 const ABSENT: Entry = { current: null, expireAt: 0, published: null, mark: null };
@@ -296,22 +297,6 @@ function holds(entry: Entry, hash: HeldHash, expireAt: number): boolean {
 
 function isWide(hash: HeldHash | null): hash is WideHash {
   return hash !== null && !Buffer.isBuffer(hash);
-}
-
-/** What a DEL or UNLINK of the stream means (rule 5): the master sends the same for a key that expired or was evicted. */
-function causeOf(db: number, key: Buffer, { expireAt }: Entry, time: FoldTime): RemovalCause {
-  if (time.command !== 'DEL' && time.command !== 'UNLINK') return 'deleted';
-  const expires = expireAt !== 0;
-  if (expires && expireAt <= time.notBefore) return 'expired';
-  if (expires && expireAt <= time.notAfter) return 'ambiguous';
-  const evicted = time.evicted(db, key, expires);
-  if (evicted === 'maybe') return 'ambiguous';
-  return evicted === 'yes' ? 'evicted' : 'deleted';
-}
-
-/** Why a key is missing from a snapshot: one whose time ran out meanwhile may have expired or have been deleted. */
-export function vanishedCause(entry: Entry, provenTime: number): RemovalCause {
-  return entry.expireAt !== 0 && entry.expireAt <= provenTime ? 'ambiguous' : 'vanished';
 }
 
 function unresolved(reason: string, db: number, key: Buffer): Unresolved {

@@ -29,6 +29,14 @@ export interface SealedBatch {
   readonly bytes: number;
 }
 
+/** The keys that a state held at some moment, to be crossed off one by one. */
+export interface Census {
+  /** Is told each key before it is put, from that moment on. */
+  crossOff(db: number, key: Buffer): void;
+  /** Whether the key was there then, and was not crossed off. */
+  has(db: number, key: Buffer): boolean;
+}
+
 /** The current and the published value of each captured hash, in memory, with a log on disk behind it. */
 export interface StateStore {
   /**
@@ -50,6 +58,8 @@ export interface StateStore {
    * added meanwhile may or may not appear, all that were there at the start and still are do.
    */
   keys(db: number): IterableIterator<Buffer>;
+  /** The keys that there are now. */
+  census(): Census;
   /** Bytes of changes since the last seal: a bound on memory that records alone do not give. */
   readonly unsealedBytes: number;
   /** Ends a batch: what was put since the last seal belongs to the returned tag. */

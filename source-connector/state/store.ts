@@ -2,12 +2,13 @@ import { AfterwriteError } from '../../ops/errors/index.ts';
 import type { HeldHash } from '../wide-hash.ts';
 import { BucketedHash } from './bucketed-hash.ts';
 import { decodeHead, type WideLimits } from './buckets.ts';
+import { TableCensus } from './census.ts';
 import type { CopyForward } from './copy-forward.ts';
 import { EntryReader, isWide, type EncodedEntry } from './entry.ts';
 import type { FolderLock } from './lock.ts';
 import type { StateLog } from './log.ts';
 import { OperationWriter } from './operations.ts';
-import type { Entry, SealedBatch, StateStore } from './port.ts';
+import type { Census, Entry, SealedBatch, StateStore } from './port.ts';
 import { FRAME_BYTES } from './segment.ts';
 import { Shelf } from './shelf.ts';
 import type { Table } from './table.ts';
@@ -92,6 +93,10 @@ export class LoggedStore implements StateStore {
 
   keys(db: number): IterableIterator<Buffer> {
     return this.#parts.table.keys(db);
+  }
+
+  census(): Census {
+    return new TableCensus(this.#parts.table);
   }
 
   seal(): SealedBatch {

@@ -112,6 +112,11 @@ export class Table {
     return [...this.#databases.values()].filter((one) => one.size > 0).sort((a, b) => a.number - b.number);
   }
 
+  /** The part of a database that holds, or would hold, a key; undefined without such a database. */
+  shard(db: number, key: Buffer): ReadonlyMap<string, string> | undefined {
+    return this.#databases.get(db)?.shard(key, 0, key.length);
+  }
+
   count(db: number): number {
     return this.#databases.get(db)?.size ?? 0;
   }

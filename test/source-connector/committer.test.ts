@@ -223,6 +223,7 @@ function methodsOf(store: StateStore): StateStore {
     databases: () => store.databases(),
     count: (db) => store.count(db),
     keys: (db) => store.keys(db),
+    census: () => store.census(),
     get unsealedBytes() {
       return store.unsealedBytes;
     },
