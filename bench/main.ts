@@ -15,7 +15,10 @@ const benchmarks: ReadonlyMap<string, Entry> = new Map([
   ['pipeline', { parts: [], load: async () => (await import('./pipeline/index.ts')).pipeline }],
   [
     'source',
-    { parts: ['decoders', 'bigHash', 'slowdown'], load: async () => (await import('./source/index.ts')).source },
+    {
+      parts: ['decoders', 'bigHash', 'keys', 'slowdown'],
+      load: async () => (await import('./source/index.ts')).source,
+    },
   ],
   ['sinks', { parts: databaseKinds, load: async () => (await import('./sinks/index.ts')).sinks }],
 ]);
@@ -23,8 +26,8 @@ const benchmarks: ReadonlyMap<string, Entry> = new Map([
 const usage = `usage: npm run bench -- NAME [KIND…] [--json] [--quick]
   NAME     ${[...benchmarks.keys()].join(', ')}
   KIND     of sinks: only these kinds of databases (${databaseKinds.join(', ')});
-           of source: only its decoders, changes of a hash of very many fields, or the slowdown of Redis
-           (decoders, bigHash, slowdown)
+           of source: only its decoders, changes of a hash of very many fields, the memory of very many
+           keys, or the slowdown of Redis (decoders, bigHash, keys, slowdown)
   --json   an array of { name, value, unit, limitName, limit, ratio } instead of a table
   --quick  small counts, to see that it works
 `;

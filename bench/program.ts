@@ -17,6 +17,8 @@ export interface ProgramOptions {
   /** A script of Node, from the project's folder, and its arguments. */
   readonly script: string;
   readonly args: readonly string[];
+  /** Of Node itself, beside those of AFTERWRITE_BENCH_NODE_FLAGS. */
+  readonly flags?: readonly string[];
 }
 
 /** A process of Node whose output goes to a log; it ends with this process at the latest. */
@@ -40,11 +42,11 @@ export class Program {
     });
   }
 
-  static start(cleanup: Cleanup, { name, folder, script, args }: ProgramOptions): Program {
+  static start(cleanup: Cleanup, { name, folder, script, args, flags: own = [] }: ProgramOptions): Program {
     const log = join(folder, `${name}.log`);
     const output = openSync(log, 'a');
     const flags = (process.env.AFTERWRITE_BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-    const node = [process.execPath, ...flags, join(projectFolder, script), ...args];
+    const node = [process.execPath, ...own, ...flags, join(projectFolder, script), ...args];
     const setpriv = findProgram('setpriv');
     const [command = '', ...rest] = setpriv === undefined ? node : [setpriv, '--pdeathsig', 'KILL', '--', ...node];
     const child = spawn(command, rest, { stdio: ['ignore', output, output] });

@@ -14,6 +14,8 @@ export interface Plan {
   /** Fields of the big hash, and how many changes of it are counted. */
   readonly bigFields: number;
   readonly changes: number;
+  /** Hashes of three fields that a state holds while its memory is looked at. */
+  readonly heldHashes: number;
 }
 
 export const fullPlan: Plan = {
@@ -25,6 +27,7 @@ export const fullPlan: Plan = {
   keys: 100_000,
   bigFields: 1_000_000,
   changes: 100_000,
+  heldHashes: 1_000_000,
 };
 
 export const quickPlan: Plan = {
@@ -36,4 +39,5 @@ export const quickPlan: Plan = {
   keys: 1000,
   bigFields: 20_000,
   changes: 5000,
+  heldHashes: 20_000,
 };

@@ -19,6 +19,8 @@ test('the benchmark of the source measures its decoders and what it costs Redis'
       ['source: stream decoder', 'MB/s', 'read and thrown away'],
       ['source: change of a hash of 20,000 fields, CPU', 'µs', 'of one of ten fields'],
       ['source: change of a hash of 20,000 fields, log of the state', 'bytes', 'of one of ten fields'],
+      ['source: heap of the state, of 20,000 hashes', 'bytes a key', 'what it holds'],
+      ['source: heap of a full resync, of 20,000 hashes', 'bytes a key', 'of the state'],
       ['Redis under redis-benchmark, with a source', 'HSET/s', 'with a replica'],
       ['Redis under redis-benchmark, with a source', 'HSET/s', 'without either'],
       ['Redis under redis-benchmark, with a replica', 'HSET/s', 'without either'],
