@@ -7,16 +7,23 @@ import { oracle } from './oracle.ts';
 import { postgres } from './postgres.ts';
 import { redis } from './redis.ts';
 import { registry } from './registry.ts';
+import { snowflake } from './snowflake.ts';
 import type { RunningService, Service, StartOptions } from './service.ts';
 
 export { freePort } from './ports.ts';
 export type { RunningService, Service, StartOptions } from './service.ts';
 
 /** Every kind of server, in the order in which people read them. A new one is its file and its line here. */
-export const services = { redis, kafka, registry, postgres, mariadb, cassandra, oracle } as const satisfies Record<
-  string,
-  Service
->;
+export const services = {
+  redis,
+  kafka,
+  registry,
+  postgres,
+  mariadb,
+  cassandra,
+  oracle,
+  snowflake,
+} as const satisfies Record<string, Service>;
 
 export type ServiceName = keyof typeof services;
 
