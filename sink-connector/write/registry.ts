@@ -3,6 +3,7 @@ import { cassandra } from './cassandra/options.ts';
 import { mysql } from './mysql/options.ts';
 import type { Dialect, DialectModule, DialectOptions } from './port.ts';
 import { postgres } from './postgres/options.ts';
+import { snowflake } from './snowflake/options.ts';
 import { sqlite } from './sqlite/options.ts';
 
 /** One line a kind of sink: its options, and its folder, which is loaded with its driver only when such a sink runs. */
@@ -10,6 +11,7 @@ const entries = {
   cassandra: { options: cassandra, load: () => import('./cassandra/index.ts') },
   postgres: { options: postgres, load: () => import('./postgres/index.ts') },
   mysql: { options: mysql, load: () => import('./mysql/index.ts') },
+  snowflake: { options: snowflake, load: () => import('./snowflake/index.ts') },
   sqlite: { options: sqlite, load: () => import('./sqlite/index.ts') },
 };
 

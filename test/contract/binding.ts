@@ -26,6 +26,8 @@ export interface Traits {
   readonly timestampUnit: 1n | 1000n;
   /** The first and the last day that columns of dates and timestamps hold, days since the epoch. */
   readonly days: { readonly first: number; readonly last: number };
+  /** How many digits a decimal has after the point, at most; 38 where it is not said. */
+  readonly decimalScale?: number;
 }
 
 export interface TestColumn {

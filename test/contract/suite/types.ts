@@ -32,10 +32,10 @@ const types = {
 type Cell = readonly [field: string, value: ColumnValue];
 type Cells = Partial<Record<keyof typeof types, Cell>>;
 
-const columns: readonly TestColumn[] = [
-  { name: 'person_id', type: 'string' },
-  ...Object.entries(types).map(([name, type]) => ({ name, type })),
-];
+/** The same, as this database can have them. */
+function typesOf({ traits: { decimalScale = 38 } }: ContractBinding): Readonly<Record<keyof typeof types, ColumnType>> {
+  return { ...types, small: `decimal(38,${decimalScale})` };
+}
 
 const nil = '00000000-0000-0000-0000-000000000000';
 const same = (text: string): Cell => [text, text];
@@ -46,6 +46,7 @@ const long = quoting.repeat(1300);
 /** Rows by the keys of their hashes; a column that is left out is null. */
 function rowsOf({ traits }: ContractBinding): Readonly<Record<string, Cells>> {
   const { first, last } = traits.days;
+  const scale = traits.decimalScale ?? 38;
   const dayMs = 86_400_000;
   return {
     empty: {},
@@ -57,7 +58,7 @@ function rowsOf({ traits }: ContractBinding): Readonly<Record<string, Cells>> {
       d: ['1.7976931348623157e308', Number.MAX_VALUE],
       money: same('9999999999.99'),
       large: same(nines),
-      small: same(`0.${nines}`),
+      small: same(`0.${'9'.repeat(scale)}`),
       flag: ['true', true],
       day: [String(last), last],
       micros: [String(last * dayMs), BigInt(last * dayMs) * 1000n],
@@ -74,7 +75,7 @@ function rowsOf({ traits }: ContractBinding): Readonly<Record<string, Cells>> {
       d: ['-1.7976931348623157e308', -Number.MAX_VALUE],
       money: same('-9999999999.99'),
       large: same(`-${nines}`),
-      small: same(`-0.${nines}`),
+      small: same(`-0.${'9'.repeat(scale)}`),
       flag: ['0', false],
       day: [String(first), first],
       micros: [String(first * dayMs), BigInt(first * dayMs) * 1000n],
@@ -92,7 +93,7 @@ function rowsOf({ traits }: ContractBinding): Readonly<Record<string, Cells>> {
       d: ['0.1', 0.1],
       money: ['0.1', '0.10'],
       large: same('12345678901234567890123456789012345678'),
-      small: same(`-0.${'0'.repeat(37)}1`),
+      small: same(`-0.${'0'.repeat(scale - 1)}1`),
       flag: ['FALSE', false],
       day: ['1969-12-31', -1],
       micros: ['2026-03-29T02:30:00.123456+02:00', 1_774_744_200_123_456n],
@@ -124,7 +125,12 @@ function configured(type: ColumnType): Readonly<Record<string, unknown>> {
 export function typeTests(binding: ContractBinding): void {
   test('every type arrives as it is, at its ends, with any character, and as null', async (t) => {
     const database = await binding.open(t);
-    const fields = Object.fromEntries(Object.entries(types).map(([name, type]) => [name, configured(type)]));
+    const held = typesOf(binding);
+    const columns: readonly TestColumn[] = [
+      { name: 'person_id', type: 'string' },
+      ...Object.entries(held).map(([name, type]) => ({ name, type })),
+    ];
+    const fields = Object.fromEntries(Object.entries(held).map(([name, type]) => [name, configured(type)]));
     const config = sinkConfig({ database, mapping: { fields } });
     const log = await EventLog.create(t, config, 'person', 2);
     const rows = Object.entries(rowsOf(binding));
@@ -136,7 +142,7 @@ export function typeTests(binding: ContractBinding): void {
     await untilWritten(database, log);
     const expected = rows.map(([key, cells]) => [
       key,
-      ...names.map((name) => kept(binding.traits, types[name], cells[name]?.[1] ?? null)),
+      ...names.map((name) => kept(binding.traits, held[name], cells[name]?.[1] ?? null)),
     ]);
     const seen = await tableRows(database, 'persons', columns);
     assert.deepEqual(seen, inOrder(expected.map((row) => canonicalRow(columns, row))));
