@@ -1,6 +1,8 @@
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import { endpointOf, type ResolveEndpoint } from '../clients/redis/index.ts';
+import { endpointOf, Sentinels, type RedisEndpoint, type SentinelSettings } from '../clients/redis/index.ts';
 import { resolveSecrets, type KafkaConfig, type SourceConfig } from '../config/index.ts';
+import type { ServerGroup } from '../source-connector/capture/followed.ts';
+import type { ShardPlace } from '../source-connector/shard-directory.ts';
 
 /** How to reach Kafka, with the secrets read anew at each call. */
 export function kafkaOf(config: KafkaConfig, clientId: string): ResolveKafkaConnection {
@@ -10,7 +12,39 @@ export function kafkaOf(config: KafkaConfig, clientId: string): ResolveKafkaConn
   };
 }
 
-/** How to reach the Redis server, with the secrets read anew at each call. */
-export function redisOf(config: SourceConfig): ResolveEndpoint {
-  return () => Promise.resolve(endpointOf(resolveSecrets(config)));
+/** How to reach the Redis server, or the servers of which one is followed, with the secrets read anew at each call. */
+export function redisOf(config: SourceConfig): ShardPlace['endpoint'] {
+  return config.sentinel === undefined
+    ? () => Promise.resolve(endpointOf(resolveSecrets(config)))
+    : sentinelGroup(config, config.sentinel);
+}
+
+function sentinelGroup(config: SourceConfig, sentinel: NonNullable<SourceConfig['sentinel']>): ServerGroup {
+  const sentinels = new Sentinels(() => {
+    const { name, sentinels: addresses, username, password, tls } = resolveSecrets(sentinel);
+    const endpoints = addresses.map((address) => endpointOf({ ...hostAndPort(address), username, password, tls }));
+    return { name, sentinels: endpoints } satisfies SentinelSettings;
+  });
+  return {
+    prefer: config.prefer,
+    roster: async () => {
+      const { master, replicas } = await sentinels.roster();
+      const { username, password, tls } = resolveSecrets(config);
+      const at = ({ host, port }: { host: string; port: number }): RedisEndpoint =>
+        endpointOf({ host, port, username, password, tls });
+      return { master: at(master), replicas: replicas.map(at) };
+    },
+    listen: (listener) => {
+      sentinels.listen(listener);
+    },
+    close: () => {
+      sentinels.close();
+    },
+  };
+}
+
+/** A Sentinel's address; its check allows no other form. */
+function hostAndPort(address: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain = '', port = '26379'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(address) ?? [];
+  return { host: bracketed ?? plain, port: Number(port) };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, duration } from './quantities.ts';
-import { httpServer, namedTls, port, text, urlOf, urlOrHost } from './values.ts';
+import { httpServer, namedTls, port, text, oneOf, urlOf } from './values.ts';
 
 /** What a removal that somebody or something caused does to the row. */
 const removalPolicy = z.enum(['delete', 'keep']);
@@ -25,11 +25,32 @@ export const removalOverrides = z.strictObject({
   ambiguous: removalPolicy.optional(),
 });
 
-export const source = urlOrHost(
+const sentinel = z.strictObject({
+  name: text.describe('what the Sentinels call the master'),
+  sentinels: z
+    .array(z.string().regex(/^(\[[^\]]+\]|[^:[\]]+)(:\d+)?$/, 'host[:port], port 26379 by default'))
+    .min(1, 'at least one Sentinel, best all of them')
+    .describe('their addresses, host[:port]; best all of them'),
+  username: text.optional().describe('at the Sentinels; those of source are for the servers'),
+  password: text.optional(),
+  tls: namedTls.optional().describe('as source.tls, for the Sentinels'),
+});
+
+/** The names of the ways to say which servers are captured. */
+const ways = ['url', 'host', 'sentinel'] as const;
+
+export const source = oneOf(
+  ways,
+  'a url, a host with its port, or sentinel',
   z.strictObject({
     url: urlOf('redis', 'rediss').optional().describe('redis://[user[:password]@]host[:port]; rediss:// for TLS'),
     host: text.optional().describe('instead of url'),
     port: port.optional().describe('with host; default 6379'),
+    sentinel: sentinel.optional().describe('instead of url: the servers that Sentinels watch'),
+    prefer: z
+      .enum(['replica', 'master'])
+      .default('replica')
+      .describe('which of several servers is followed; a master only if no replica can be'),
     username: text.optional(),
     password: text.optional(),
     tls: namedTls.optional(),

@@ -67,14 +67,18 @@ export function httpServer(defaultPort: number) {
     .prefault({});
 }
 
-/** The names of an endpoint's two spellings; exactly one of them must be there. */
+/** An endpoint has two spellings; exactly one of them must be there. */
 export function urlOrHost<T extends z.ZodType>(schema: T) {
-  const has = (value: unknown, key: string): boolean => typeof value === 'object' && value !== null && key in value;
+  return oneOf(['url', 'host'], 'a url, or a host with its port', schema);
+}
+
+/** Exactly one of these options must be there. */
+export function oneOf<T extends z.ZodType>(names: readonly string[], described: string, schema: T) {
+  const given = (value: unknown): number =>
+    typeof value === 'object' && value !== null ? names.filter((name) => name in value).length : 0;
   const always = { when: () => true };
+  const not = names.length === 2 ? 'not both' : 'not several';
   return schema
-    .refine((value) => has(value, 'url') || has(value, 'host'), { error: 'a url, or a host with its port', ...always })
-    .refine((value) => !(has(value, 'url') && has(value, 'host')), {
-      error: 'either url or host, not both',
-      ...always,
-    });
+    .refine((value) => given(value) > 0, { error: described, ...always })
+    .refine((value) => given(value) <= 1, { error: `either ${names.join(' or ')}, ${not}`, ...always });
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import { ControlConnection, holdsStream, type ResolveEndpoint } from '../clients/redis/index.ts';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone } from '../ops/retry.ts';
@@ -9,6 +8,7 @@ import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/ind
 import type { MasterClock } from './capture/clock.ts';
 import type { Feed } from './capture/feed.ts';
 import { FencedReader } from './capture/fenced-reader.ts';
+import type { Followed } from './capture/followed.ts';
 import { ResyncPace } from './capture/resync-pace.ts';
 import type { ReplicationSession, ResumePoint } from './capture/session.ts';
 import { Committer, type CommitLimits } from './committer.ts';
@@ -37,7 +37,7 @@ export interface PipelineOptions {
   readonly topics: { readonly positions: string; readonly marks: string; readonly deadLetters: string };
   readonly contracts: readonly Contract[];
   readonly kafka: ResolveKafkaConnection;
-  readonly redis: ResolveEndpoint;
+  readonly redis: Followed;
   /** Both outlive the pipeline: the link goes on, and what is proven of the master's clock stays. */
   readonly feed: Feed;
   readonly clock: MasterClock;
@@ -61,7 +61,7 @@ export interface PipelineOptions {
 export async function runPipeline(options: PipelineOptions, stopping: AbortSignal): Promise<void> {
   const { pipeline, shard, kafka, redis, maxRecordBytes, log } = options;
   const sender = createSender({ resolve: kafka, pipeline, shard, maxRecordBytes, logger: log });
-  const reader = new FencedReader(redis);
+  const reader = new FencedReader(redis.endpoint);
   try {
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
@@ -225,25 +225,11 @@ async function connect(
 /** Waits as long as a full resync has to, unless the server can do without one. */
 async function waitForTurn(options: Carrying, resume: ResumePoint | null, signal: AbortSignal): Promise<void> {
   const { pace, redis, news, log } = options;
-  if (pace.waitMs() === 0 || (resume !== null && (await goesOnFrom(redis, resume, signal)))) return;
+  if (pace.waitMs() === 0 || (resume !== null && (await redis.goesOn(resume)))) return;
   const waitMs = pace.waitMs();
   news.pauses(waitMs);
   log.warn({ waitMs }, 'a full resync waits: it follows others too soon');
   await wait(waitMs, undefined, { signal });
-}
-
-/** False where it cannot be known: then a full resync is likely. */
-async function goesOnFrom(redis: ResolveEndpoint, resume: ResumePoint, signal: AbortSignal): Promise<boolean> {
-  let connection: ControlConnection | undefined;
-  try {
-    connection = await ControlConnection.open(await redis(), { signal });
-    return (await holdsStream(connection, resume.replid, resume.offset)) === true;
-  } catch (error) {
-    if (error instanceof AfterwriteError) return false;
-    throw error;
-  } finally {
-    connection?.close();
-  }
 }
 
 /** Keys are held back that were read on the stream before a promotion, at offsets that this one may never have had. */

@@ -1,11 +1,12 @@
 import type { ResolveEndpoint } from '../clients/redis/index.ts';
+import type { ServerGroup } from './capture/followed.ts';
 
 /** One part of the data that is captured: one replication stream, one transactional id, one position. */
 export interface ShardPlace {
   /** Its partition of the positions topic. Given once and kept: never another part's, even when this one is gone. */
   readonly shard: number;
-  /** The server to follow, asked for at each connection attempt. */
-  readonly endpoint: ResolveEndpoint;
+  /** The server to follow, asked for at each connection attempt; or the servers of which one is followed. */
+  readonly endpoint: ResolveEndpoint | ServerGroup;
 }
 
 /** Which shards there are, and where. */
@@ -19,8 +20,8 @@ export interface ShardDirectory {
   subscribe(listener: () => void): () => void;
 }
 
-/** One server, or whichever one the endpoint resolves to: one shard. */
-export function oneShard(endpoint: ResolveEndpoint): ShardDirectory {
+/** One server, whichever one the endpoint resolves to, or one group of servers: one shard. */
+export function oneShard(endpoint: ShardPlace['endpoint']): ShardDirectory {
   return {
     shards: () => Promise.resolve([{ shard: 0, endpoint }]),
     subscribe: () => () => undefined,

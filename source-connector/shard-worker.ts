@@ -7,6 +7,8 @@ import { retryUntilDone } from '../ops/retry.ts';
 import type { SchemaRegistry } from '../schemas/index.ts';
 import { MasterClock } from './capture/clock.ts';
 import { Feed } from './capture/feed.ts';
+import type { Followed } from './capture/followed.ts';
+import { follow } from './capture/server-choice.ts';
 import { ServerWatch } from './capture/server-watch.ts';
 import type { CommitLimits } from './committer.ts';
 import type { Contract } from './contract.ts';
@@ -59,6 +61,7 @@ export class ShardWorker {
   readonly #options: ShardWorkerOptions;
   readonly #folder: string;
   readonly #status: ReplicationStatus;
+  readonly #servers: Followed;
   readonly #feed: Feed;
   readonly #clock: MasterClock;
   readonly #watch: ServerWatch;
@@ -67,7 +70,6 @@ export class ShardWorker {
 
   constructor(options: ShardWorkerOptions) {
     const { place, spillBytes, stateFolder, toleratedOutageMs, log, metrics, stopping } = options;
-    const { endpoint } = place;
     this.#options = options;
     this.#folder = shardFolder(stateFolder, place.shard);
     this.#resync = options.resync;
@@ -80,8 +82,21 @@ export class ShardWorker {
     const seen = (replid: string, offset: number): void => {
       status.lag.seen(replid, offset, performance.now());
     };
+    this.#servers = follow(place.endpoint, {
+      stopping,
+      received: () => this.#feed.received,
+      leave: (reason) => {
+        this.#feed.leave(reason);
+      },
+      onChange: () => {
+        this.#clock.moved();
+        this.#watch.moved();
+      },
+      onWarning,
+    });
+    const { endpoint } = this.#servers;
     this.#feed = new Feed({
-      endpoint,
+      endpoint: (resume) => this.#servers.choose(resume),
       bufferBytes: BUFFER,
       spill: { folder: join(this.#folder, 'spill'), diskBytes: spillBytes },
       onState: (state) => {
@@ -122,6 +137,7 @@ export class ShardWorker {
     metrics.begin(() => status.levels());
     this.#clock.start();
     this.#watch.start();
+    this.#servers.start();
     try {
       await retryUntilDone(() => this.#life(), {
         signal,
@@ -142,6 +158,7 @@ export class ShardWorker {
       this.#feed.close();
       await this.#watch.close();
       await this.#clock.close();
+      await this.#servers.close();
       if (signal.aborted) status.enter('stopped');
     }
   }
@@ -160,7 +177,7 @@ export class ShardWorker {
         {
           ...this.#options,
           shard: place.shard,
-          redis: place.endpoint,
+          redis: this.#servers,
           stateFolder: this.#folder,
           contracts,
           feed: this.#feed,

@@ -12,14 +12,17 @@ export {
 export { refusalOf, refused, tlsRefusal, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
 export { securedBy } from './secured.ts';
+export { Sentinels, type SentinelRoster, type SentinelSettings, type ServerAddress } from './sentinel.ts';
 export {
   backlogOf,
   holdsStream,
+  replicationOf,
   roleOf,
   settingOf,
   versionOf,
   warningFor,
   type Backlog,
+  type Replication,
   type Role,
   type ServerVersion,
 } from './server.ts';

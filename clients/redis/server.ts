@@ -95,6 +95,47 @@ export async function backlogOf(connection: ControlConnection): Promise<Backlog 
   return { size, held, offset: asInteger(lines.get('master_repl_offset')) ?? 0 };
 }
 
+/** What a server says of its replication, as far as it decides who can follow it. */
+export interface Replication {
+  readonly role: 'master' | 'replica';
+  /** Whether a replica is in touch with its master; true for a master. */
+  readonly isLinked: boolean;
+  readonly replid: string;
+  readonly offset: number;
+  /** Whether it can go on where the stream is to be taken up: `behind` when it has not come there yet. */
+  readonly goesOn: 'yes' | 'behind' | 'no';
+}
+
+/**
+ * Asks what a server follows, and whether it can go on in the stream of `replid` after `offset` bytes. By the time that it
+ * is asked to, that may have changed.
+ * @throws AfterwriteError as ControlConnection.call, REDIS_NO_PERMISSION too
+ */
+export async function replicationOf(
+  connection: ControlConnection,
+  resume: { readonly replid: string; readonly offset: number } | null,
+): Promise<Replication> {
+  const lines = parseInfo(await connection.call('INFO', 'replication'));
+  const isReplica = lines.get('role') === 'slave';
+  return {
+    role: isReplica ? 'replica' : 'master',
+    isLinked: !isReplica || lines.get('master_link_status') === 'up',
+    replid: lines.get('master_replid') ?? '',
+    offset: asInteger(lines.get('master_repl_offset')) ?? 0,
+    goesOn: resume === null ? 'no' : goesOnFrom(lines, resume.replid, resume.offset),
+  };
+}
+
+function goesOnFrom(lines: ReadonlyMap<string, string>, replid: string, offset: number): Replication['goesOn'] {
+  const numberOf = (name: string): number => asInteger(lines.get(name)) ?? -1;
+  const first = numberOf('repl_backlog_first_byte_offset');
+  const end = first + numberOf('repl_backlog_histlen');
+  const isFormer = replid === lines.get('master_replid2') && offset + 1 <= numberOf('second_repl_offset');
+  if (!isFormer && replid !== lines.get('master_replid')) return 'no';
+  if (numberOf('repl_backlog_active') !== 1 || offset + 1 < first) return 'no';
+  return offset + 1 > end ? 'behind' : 'yes';
+}
+
 /**
  * Whether a server can go on in the stream of `replid` after `offset`; undefined where INFO is not permitted. By the time
  * that it is asked to, that may have changed.
@@ -105,15 +146,8 @@ export async function holdsStream(
   replid: string,
   offset: number,
 ): Promise<boolean | undefined> {
-  const info = await ifPermitted(connection.call('INFO', 'replication'));
-  if (info === undefined) return undefined;
-  const lines = parseInfo(info);
-  const numberOf = (name: string): number => asInteger(lines.get(name)) ?? -1;
-  const first = numberOf('repl_backlog_first_byte_offset');
-  const end = first + numberOf('repl_backlog_histlen');
-  if (numberOf('repl_backlog_active') !== 1 || offset + 1 < first || offset + 1 > end) return false;
-  const isFormer = replid === lines.get('master_replid2') && offset + 1 <= numberOf('second_repl_offset');
-  return isFormer || replid === lines.get('master_replid');
+  const told = await ifPermitted(replicationOf(connection, { replid, offset }));
+  return told && told.goesOn === 'yes';
 }
 
 /**
@@ -124,7 +158,7 @@ export async function settingOf(connection: ControlConnection, name: string): Pr
   return asText(asList(await ifPermitted(connection.call('CONFIG', 'GET', name)))[1]);
 }
 
-async function ifPermitted(reply: Promise<unknown>): Promise<unknown> {
+async function ifPermitted<T>(reply: Promise<T>): Promise<T | undefined> {
   try {
     return await reply;
   } catch (error) {

@@ -50,6 +50,13 @@ export const catalogue = {
     remedy: 'Check source.username and source.password against ACL LIST (or requirepass) of the server.',
     recovery: 'stop',
   },
+  REDIS_LOGIN_LOST: {
+    meaning:
+      'A Redis server that was followed before refuses the password or the certificate now, or the secret is gone.',
+    remedy:
+      'Put the new secret where the configuration refers to; it is read again at each attempt, and it is tried again until one is taken.',
+    recovery: 'retry',
+  },
   REDIS_NO_PSYNC: {
     meaning: 'The Redis user, or the service as a whole, may not replicate.',
     remedy:
@@ -60,6 +67,17 @@ export const catalogue = {
     meaning: 'The Redis user may not run a command that the connector asks for on its control connection.',
     remedy: 'Grant the command that the message names with ACL SETUSER.',
     recovery: 'stop',
+  },
+  REDIS_NO_SENTINEL: {
+    meaning: 'No Sentinel of source.sentinel tells which server is the master.',
+    remedy:
+      'Check the addresses and the name of source.sentinel, and that the Sentinels run; they are asked again until one knows.',
+    recovery: 'retry',
+  },
+  REDIS_NO_SERVER: {
+    meaning: 'None of the servers that hold the data can be followed now; each is named with its reason.',
+    remedy: 'Wait for the end of a failover; otherwise mend what the message says. It is tried again until one can.',
+    recovery: 'retry',
   },
   REDIS_LOADING: {
     meaning: 'The Redis server is up but cannot serve now: it loads its data, waits for its own master, or is busy.',

@@ -113,6 +113,11 @@ export class MasterClock {
     this.#evictions.passed(offset);
   }
 
+  /** Another server is followed: the next sample looks for its master. */
+  moved(): void {
+    this.#disconnect();
+  }
+
   /** Stops sampling; what was proven stays. */
   async close(): Promise<void> {
     this.#stop.abort();

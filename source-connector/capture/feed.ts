@@ -36,6 +36,17 @@ export class Feed {
     return this.#link !== undefined && !this.#link.ended;
   }
 
+  /** How far the stream of the open link has come; undefined without one, and while a snapshot is being read. */
+  get received(): ResumePoint | undefined {
+    const { received: offset, session } = this.#link ?? {};
+    return this.isOpen && offset !== undefined && session ? { replid: session.answer.replid, offset } : undefined;
+  }
+
+  /** Breaks the link for this reason; what it brought is still read. */
+  leave(reason: string): void {
+    this.#link?.session.leave(reason);
+  }
+
   /** Whether `open` gives at once what comes after this point. */
   holds(resume: ResumePoint | null): boolean {
     return resume !== null && this.#link?.holds(resume) === true;

@@ -1,4 +1,4 @@
-import { addressOf, type ResolveEndpoint } from '../../clients/redis/index.ts';
+import { addressOf, type RedisEndpoint } from '../../clients/redis/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { shakeHands } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -7,8 +7,8 @@ import type { Answer, ReplicationSession, ResumePoint } from './session.ts';
 import { Wire } from './wire.ts';
 
 export interface LinkOptions {
-  /** The master or a replica of it. Resolved anew for each session. */
-  readonly endpoint: ResolveEndpoint;
+  /** The master or a replica of it, that may go on after `resume`. Resolved anew for each session. */
+  readonly endpoint: (resume: ResumePoint | null) => Promise<RedisEndpoint>;
   /** What the server shows as this replica's port; 0, the default, shows as unknown. */
   readonly listeningPort?: number;
   /** Milliseconds for the connection, and for each reply before the one to PSYNC. 10 s by default. */
@@ -30,6 +30,8 @@ export interface LinkSession extends ReplicationSession {
   readonly buffered: number;
   /** As of a session; may be called again, and too early does no harm: a master that still sends does not listen to it. */
   snapshotRead(): void;
+  /** Breaks the link for this reason, as if the server had. */
+  leave(reason: string): void;
 }
 
 /**
@@ -53,7 +55,7 @@ export async function openSession(
   const idleTimeoutMs = options.idleTimeoutMs ?? 60_000;
   signal.throwIfAborted();
   onState('connecting');
-  const endpoint = await options.endpoint();
+  const endpoint = await options.endpoint(resume);
   signal.throwIfAborted();
   const wire = await Wire.open(endpoint, options.bufferBytes ?? 1024 * 1024, connectTimeoutMs, signal);
   const heartbeat = new Heartbeat(wire, connectTimeoutMs, (silentMs) => {
@@ -137,6 +139,11 @@ class Link implements LinkSession {
 
   get brokenBy(): Error | undefined {
     return this.#wire.brokenBy;
+  }
+
+  leave(reason: string): void {
+    const where = { redis: addressOf(this.#wire.endpoint) };
+    this.#wire.break(new AfterwriteError('REDIS_LINK_LOST', `the server was left: ${reason}`, { where }));
   }
 
   close(): void {

@@ -44,6 +44,11 @@ export class ServerWatch {
     this.#running ??= this.#run();
   }
 
+  /** Another server is followed. */
+  moved(): void {
+    this.#connection?.close();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     this.#connection?.close();
@@ -68,7 +73,10 @@ export class ServerWatch {
 
   async #look(): Promise<void> {
     const { endpoint, onWarning, onBacklog, toleratedOutageMs } = this.#options;
-    this.#connection ??= await ControlConnection.open(await endpoint(), { signal: this.#stop.signal });
+    if (this.#connection?.isOpen !== true) {
+      this.#before = undefined;
+      this.#connection = await ControlConnection.open(await endpoint(), { signal: this.#stop.signal });
+    }
     const backlog = await backlogOf(this.#connection);
     if (backlog !== undefined) {
       const rate = this.#rateOf(backlog.offset);

@@ -99,6 +99,17 @@ test('a URL for TLS beside tls: false contradicts itself', () => {
   good(text.replace('rediss:', 'redis:'));
 });
 
+test('a source may have its servers from Sentinels instead', () => {
+  const sentinel = (text: string): string => replaced("url: 'redis://127.0.0.1:6379'", text);
+  const { source } = good(sentinel("sentinel: { name: shop, sentinels: ['s-1', 's-2:26380', '[::1]:26379'] }"));
+  assert.equal(source.prefer, 'replica');
+  assert.match(
+    only(sentinel("sentinel: { name: shop, sentinels: ['s-1:port'] }")),
+    /^source\.sentinel\.sentinels\[0\]: is "s-1:port"; host\[:port\]/,
+  );
+  assert.match(only(sentinel('sentinel: { name: shop, sentinels: [] }')), /at least one Sentinel/);
+});
+
 test('all problems come at once, each with its path, line, value and what is allowed', () => {
   const problems = bad(`
 pipeline: my shop
@@ -174,8 +185,11 @@ mappings: { person: { key: 'p:{id}', fields: {} } }
 });
 
 test('an endpoint is a url or a host, not both and not neither', () => {
-  assert.match(only(replaced("url: 'redis://127.0.0.1:6379', ", '')), /^source: .*; a url, or a host with its port$/);
-  assert.match(only(replaced('source: {', 'source: { host: h,')), /either url or host, not both$/);
+  assert.match(
+    only(replaced("url: 'redis://127.0.0.1:6379', ", '')),
+    /^source: .*; a url, a host with its port, or sentinel$/,
+  );
+  assert.match(only(replaced('source: {', 'source: { host: h,')), /either url or host or sentinel, not several$/);
   good(replaced("url: 'redis://127.0.0.1:6379'", 'host: h, port: 6379'));
   good(replaced("'redis://127.0.0.1:6379'", "'${env:REDIS_URL}'"));
 });

@@ -162,7 +162,7 @@ export class Connector {
 }
 
 /** A command that the kernel kills when this process ends, however that ends; where setpriv is, which is part of Debian. */
-function endingWithUs(command: string, args: readonly string[]): [string, readonly string[]] {
+export function endingWithUs(command: string, args: readonly string[]): [string, readonly string[]] {
   const setpriv = findProgram('setpriv');
   return setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]];
 }
