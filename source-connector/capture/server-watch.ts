@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backlogOf, ControlConnection, roleOf, warningFor, type ResolveEndpoint } from '../../clients/redis/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
+import { missingRights } from './rights.ts';
 
 export interface ServerWatchOptions {
   /** The server that is followed. */
@@ -23,8 +24,8 @@ export interface BacklogFacts {
 }
 
 /**
- * Looks at the followed server now and then, over a connection of its own, for what will hurt later: being attached to
- * a master, and a backlog that an outage outruns. It only ever warns; where it may not look, it says nothing.
+ * Looks at the followed server now and then, over a connection of its own, for what will hurt later: rights that the user
+ * lacks, being attached to a master, and a backlog that an outage outruns. It only ever warns.
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;
@@ -33,6 +34,8 @@ export class ServerWatch {
   #running: Promise<void> | undefined;
   #before: { readonly offset: number; readonly at: number } | undefined;
   #isMaster = false;
+  /** The last warning of rights that the user lacks. */
+  #lacking: string | undefined;
   /** The largest backlog that a warning has asked for, bytes. */
   #asked = 0;
 
@@ -76,6 +79,9 @@ export class ServerWatch {
     if (this.#connection?.isOpen !== true) {
       this.#before = undefined;
       this.#connection = await ControlConnection.open(await endpoint(), { signal: this.#stop.signal });
+      const lacking = await missingRights(this.#connection);
+      if (lacking !== undefined && lacking !== this.#lacking) onWarning(lacking);
+      this.#lacking = lacking;
     }
     const backlog = await backlogOf(this.#connection);
     if (backlog !== undefined) {

@@ -54,6 +54,10 @@ for (const [reply, refusal] of [
   ['ERR AUTH <password> called without any password configured for the default user.', 'auth'],
   ['DENIED Redis is running in protected mode', 'auth'],
   ["NOPERM this user has no permissions to run the 'psync' command", 'permission'],
+  [
+    "EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command",
+    'permission',
+  ],
   ["ERR unknown command 'PSYNC', with args beginning with: '?' '-1' ", 'unknown-command'],
   ['ERR unknown command `PSYNC`, with args beginning with: `?`, `-1`, ', 'unknown-command'],
   ['ERR command is not allowed', 'unknown-command'],
