@@ -1,3 +1,4 @@
+import { AfterwriteError } from '../../ops/errors/index.ts';
 import { HeldLink } from './held-link.ts';
 import type { KeptLimits } from './kept-bytes.ts';
 import { openSession, type LinkOptions } from './link.ts';
@@ -21,6 +22,8 @@ export interface FeedOptions extends Omit<LinkOptions, 'onState'> {
 export class Feed {
   readonly #options: FeedOptions;
   #link: HeldLink | undefined;
+  /** Whether a server ever took the login. */
+  #wasOpen = false;
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -54,7 +57,7 @@ export class Feed {
 
   /**
    * What comes after `resume`, or a full resync without it: from the link that is open, or from a new one.
-   * @throws AfterwriteError as openSession
+   * @throws AfterwriteError as openSession; REDIS_LOGIN_LOST in place of what a person has to mend, once there was a link
    */
   async open(resume: ResumePoint | null): Promise<ReplicationSession> {
     const { stopping, spill: limits, onWarning } = this.#options;
@@ -66,8 +69,11 @@ export class Feed {
       // A link that is over may still be read to its end, and what a held one tells of itself, `look` knows better.
       if (!isOpen || (state === 'reconnecting' && session === this.#link?.session)) this.#options.onState(state);
     };
-    const session = await openSession({ ...this.#options, onState }, resume, stopping);
+    const session = await openSession({ ...this.#options, onState }, resume, stopping).catch((error: unknown) => {
+      throw this.#wasOpen ? loginLost(error) : error;
+    });
     isOpen = true;
+    this.#wasOpen = true;
     const link = new HeldLink({
       session,
       resume,
@@ -108,3 +114,12 @@ export class Feed {
     else if (!link.ended) show(received === undefined ? 'snapshot' : link.spills ? 'spilling' : 'streaming');
   }
 }
+
+/** Secrets are changed at two places, one after the other: what was taken before may be refused for a while. */
+function loginLost(error: unknown): unknown {
+  if (!(error instanceof AfterwriteError) || !rotated.has(error.code)) return error;
+  const { code, what, where } = error;
+  return new AfterwriteError('REDIS_LOGIN_LOST', `${code}: ${what}`, { where, cause: error });
+}
+
+const rotated: ReadonlySet<string> = new Set(['REDIS_AUTH', 'REDIS_TLS', 'SECRET_UNRESOLVED']);
