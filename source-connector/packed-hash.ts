@@ -1,4 +1,5 @@
 import { AfterwriteError } from '../ops/errors/index.ts';
+import { FirstBytes } from './bytes.ts';
 
 /**
  * The bytes of a whole Redis hash in one buffer, as decode makes them, fold changes them and state keeps them:
@@ -109,19 +110,19 @@ const KEPT = 4 * 1024 * 1024;
 export class PackedWriter {
   #bytes: Buffer;
   #at = 0;
-  /** The last view: hashes of one mapping are often equally long, and a view costs more than a small hash's copying. */
-  #view: Buffer | undefined;
+  #views: FirstBytes;
   readonly #largest: number;
 
   constructor(capacity = SMALLEST, largest = LARGEST) {
     this.#largest = largest;
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    this.#views = new FirstBytes(this.#bytes);
   }
 
   reset(): this {
     if (this.#bytes.length > KEPT) {
       this.#bytes = Buffer.allocUnsafeSlow(SMALLEST);
-      this.#view = undefined;
+      this.#views = new FirstBytes(this.#bytes);
     }
     this.#at = 0;
     return this;
@@ -182,9 +183,7 @@ export class PackedWriter {
 
   /** The packed hash so far: a view that is valid until the next reset or add, and may be the same object then. */
   view(): Buffer {
-    let view = this.#view;
-    if (view?.length !== this.#at) this.#view = view = this.#bytes.subarray(0, this.#at);
-    return view;
+    return this.#views.of(this.#at);
   }
 
   #room(more: number): void {
@@ -197,7 +196,7 @@ export class PackedWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + more));
     this.#bytes.copy(grown, 0, 0, this.#at);
     this.#bytes = grown;
-    this.#view = undefined;
+    this.#views = new FirstBytes(grown);
   }
 }
 

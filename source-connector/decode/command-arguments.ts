@@ -1,4 +1,5 @@
 import { AfterwriteError } from '../../ops/errors/index.ts';
+import { FirstBytes } from '../bytes.ts';
 import { PackedWriter } from '../packed-hash.ts';
 import type { Mutation } from './mutation.ts';
 import type { CapturesKey } from './ports.ts';
@@ -10,6 +11,8 @@ export const NOTHING: readonly Mutation[] = [];
 /** How many arguments each option (in capitals) takes. */
 export type OptionArguments = Readonly<Record<string, number>>;
 
+const SHORT_KEY = 64;
+
 type Reused<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /**
@@ -20,6 +23,8 @@ export class CommandArguments {
   readonly #parser: RespParser;
   readonly #captures: CapturesKey;
   readonly #fields = new PackedWriter();
+  readonly #key = Buffer.alloc(SHORT_KEY);
+  readonly #keyViews = new FirstBytes(this.#key);
   readonly #set: Reused<Extract<Mutation, { kind: 'set' }>> = {
     kind: 'set',
     db: 0,
@@ -122,9 +127,17 @@ export class CommandArguments {
     const fields = this.#fields.reset();
     fields.appendAll(bytes, bounds, first * 2, end * 2);
     this.#set.db = this.db;
-    this.#set.key = this.bytes(1);
+    this.#set.key = this.#keyOf(bytes, bounds[2] ?? 0, bounds[3] ?? 0);
     this.#set.fields = fields.view();
     return this.#setOnly;
+  }
+
+  /** A short key is copied, which costs less than a view of its own. */
+  #keyOf(bytes: Buffer, start: number, end: number): Buffer {
+    const length = end - start;
+    if (length > SHORT_KEY) return bytes.subarray(start, end);
+    for (let i = 0; i < length; i++) this.#key[i] = bytes[start + i] ?? 0;
+    return this.#keyViews.of(length);
   }
 
   /** 'remove' of those keys among the arguments `first`, `first + step` … that are captured. */

@@ -1,3 +1,4 @@
+import { FirstBytes } from '../bytes.ts';
 import { copyBytes, PackedWriter } from '../packed-hash.ts';
 import { HashTemplates } from './hash-template.ts';
 import { isBlobHash, isHashType, readBlobHash, readHash, skipHash } from './hash-value.ts';
@@ -67,8 +68,7 @@ export class RdbDecoder implements SnapshotDecoder {
   readonly #captures: CapturesKey;
   readonly #steps: Generator<SnapshotEvent | undefined, void, undefined>;
   #key: Buffer = Buffer.alloc(256);
-  /** The key that was read last; the same object serves all keys of its length. */
-  #keyView: Buffer = this.#key.subarray(0, 0);
+  #keyViews = new FirstBytes(this.#key);
   #flavour: Flavour = 'redis';
   #version = 0;
   #db = 0;
@@ -169,12 +169,10 @@ export class RdbDecoder implements SnapshotDecoder {
     const length = end - start;
     if (length > this.#key.length) {
       this.#key = Buffer.allocUnsafeSlow(length * 2);
-      this.#keyView = this.#key.subarray(0, length);
-    } else if (length !== this.#keyView.length) {
-      this.#keyView = this.#key.subarray(0, length);
+      this.#keyViews = new FirstBytes(this.#key);
     }
     copyBytes(source, start, end, this.#key, 0);
-    return this.#keyView;
+    return this.#keyViews.of(length);
   }
 
   *#opcode(code: number): Reading {
