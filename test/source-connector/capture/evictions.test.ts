@@ -95,3 +95,66 @@ test('a counter that was reset, and another stream, make everything before unkno
   evictions.reset();
   assert.equal(evictions.possible, undefined);
 });
+
+test('a stream that goes back makes everything before unknown, though the counter rises', () => {
+  const evictions = heard();
+  evictions.add(sample(200, 5));
+  evictions.add(sample(50, 6));
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'maybe');
+});
+
+test('names of another stream are not those of one that had a moment at the same offset', () => {
+  const evictions = heard();
+  evictions.named(0, key('a'));
+  evictions.add(sample(200, 6));
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'yes');
+  evictions.reset();
+  evictions.add(sample(90, 5));
+  evictions.add(sample(100, 5));
+  evictions.named(0, key('b'));
+  evictions.add(sample(200, 6));
+  assert.equal(evictions.evicted(110, 120, 0, key('b'), false), 'yes');
+  assert.equal(evictions.evicted(130, 140, 0, key('a'), false), 'no');
+});
+
+test('the same removal is the same eviction when it is asked about again', () => {
+  const evictions = heard();
+  evictions.named(0, key('a'));
+  evictions.add(sample(200, 6));
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'yes');
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'yes');
+});
+
+test('an eviction right before the names that are known is none of theirs', () => {
+  const evictions = heard();
+  assert.equal(evictions.add(sample(200, 6)), false);
+  evictions.add(sample(210, 6));
+  evictions.named(0, key('b'));
+  assert.equal(evictions.add(sample(300, 7)), true);
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'maybe');
+  assert.equal(evictions.evicted(220, 230, 0, key('b'), false), 'yes');
+});
+
+test('a command that begins at the moment of a sample lies behind it', () => {
+  const evictions = heard();
+  evictions.add(sample(200, 6));
+  evictions.add(sample(300, 6));
+  assert.equal(evictions.evicted(200, 210, 0, key('a'), false), 'no');
+  assert.equal(evictions.evicted(190, 200, 0, key('a'), false), 'maybe');
+});
+
+test('where keys without an expiry stay, evictions that were not named are none of theirs', () => {
+  const evictions = new Evictions();
+  evictions.add(sample(100, 0, 'volatile'));
+  assert.equal(evictions.add(sample(200, 1, 'volatile')), false, 'some were not named');
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), false), 'no');
+  assert.equal(evictions.evicted(110, 120, 0, key('a'), true), 'maybe');
+});
+
+test('more names than are kept are given up, and the removals are not proven', () => {
+  const evictions = heard();
+  const count = 100_001;
+  for (let n = 0; n < count; n++) evictions.named(0, key(`k${n}`));
+  assert.equal(evictions.add(sample(200, 5 + count)), false);
+  assert.equal(evictions.evicted(110, 120, 0, key('k1'), false), 'maybe');
+});

@@ -51,6 +51,61 @@ test('a full disk has no room until what was read is released', async (t) => {
   assert.equal(kept.hasRoom(50), true);
 });
 
+test('what is released is gone, up to the piece that holds the position', async (t) => {
+  const { kept } = await keep(t, { diskBytes: 400 });
+  for (let at = 0; at < 500; at += 50) await kept.append(bytesAt(at, 50));
+  kept.readTo(300);
+  kept.release(320);
+  assert.equal(kept.start, 300);
+  assert.equal(kept.read(299), undefined);
+  assert.deepEqual(await kept.read(310), bytesAt(310, 40));
+});
+
+test('what was read is kept in memory as far as there is room, and no piece grows for ever', async (t) => {
+  const { kept } = await keep(t);
+  const slab = Buffer.allocUnsafeSlow(2000);
+  for (let at = 0; at < 2000; at += 50) {
+    bytesAt(at, 50).copy(slab, at);
+    // Side by side, as a socket's reads are, and a reader that never comes to the end of them.
+    await kept.append(slab.subarray(at, at + 50));
+    kept.readTo(at + 49);
+    assert.ok(kept.inMemory <= 300 + 50, `${kept.inMemory} bytes in memory`);
+  }
+  assert.equal(kept.onDisk, 0);
+  assert.ok(kept.start > 1600 && kept.start <= 1750, `from ${kept.start} on`);
+  assert.deepEqual((await kept.read(1999))?.at(-1), bytesAt(1999, 1)[0]);
+});
+
+test('pieces of different memory are told apart, wherever in it they lie', async (t) => {
+  const { kept } = await keep(t);
+  for (let at = 0; at < 100; at += 50) {
+    const memory = Buffer.allocUnsafeSlow(100).fill(0);
+    bytesAt(at, 50).copy(memory, at);
+    await kept.append(memory.subarray(at, at + 50));
+  }
+  assert.deepEqual(await kept.read(50), bytesAt(50, 50));
+  assert.deepEqual(await kept.read(0), bytesAt(0, 50));
+});
+
+test('a segment that is written to is not freed', async (t) => {
+  const { kept } = await keep(t, { diskBytes: 8000, memoryBytes: 0 });
+  for (let at = 0; at < 200; at += 100) await kept.append(bytesAt(at, 100));
+  for (const free of [
+    () => {
+      kept.release(kept.end);
+    },
+    () => {
+      kept.readTo(kept.end);
+    },
+  ]) {
+    const at = kept.end;
+    const appending = kept.append(bytesAt(at, 100));
+    free();
+    await appending;
+    assert.deepEqual(await kept.read(at), bytesAt(at, 100));
+  }
+});
+
 test('in any order of appending, reading, releasing and going back, bytes are right and memory is bounded', async (t) => {
   const seed = seedOfTest();
   t.diagnostic(`AFTERWRITE_SEED=${seed}`);
