@@ -25,6 +25,10 @@ export interface WideHash {
 /** A hash: packed in one piece (packed-hash.ts), or wide. */
 export type HeldHash = Buffer | WideHash;
 
+export function isWide(hash: HeldHash | null): hash is WideHash {
+  return hash !== null && !Buffer.isBuffer(hash);
+}
+
 /** All fields of a hash, packed: the same buffer where it is one. */
 export function wholeOf(hash: HeldHash): Buffer {
   return Buffer.isBuffer(hash) ? hash : hash.whole();

@@ -67,6 +67,10 @@ export interface Unresolved {
   readonly key: Buffer;
 }
 
+export function unresolved(reason: string, db: number, key: Buffer): Unresolved {
+  return { kind: 'unresolved', reason, db, key: Buffer.from(key) };
+}
+
 /** Values that fold cannot know by itself: the command's name, and the proven bounds of its time on the master's clock. */
 export interface FoldTime {
   readonly command: string;

@@ -2,16 +2,23 @@ import { equalBytes } from '../bytes.ts';
 import type { CapturesKey } from '../decode/ports.ts';
 import type { Mutation } from '../decode/mutation.ts';
 import type { Entry, StateStore } from '../state/port.ts';
-import type { FoldOutput, FoldTime, RemovalCause, RowView, Unresolved } from './change.ts';
+import {
+  unresolved,
+  type FoldOutput,
+  type FoldTime,
+  type RemovalCause,
+  type RowView,
+  type Unresolved,
+} from './change.ts';
 import { HashEditor } from '../hash-editor.ts';
 import { inheritedFields, inheritingMark, keptMark, rejectedMark, rejects } from '../mark.ts';
-import { wholeOf, type HeldHash, type WideHash } from '../wide-hash.ts';
+import { isWide, type HeldHash, type WideHash } from '../wide-hash.ts';
 import { AbsentFields } from './absent-fields.ts';
+import { ABSENT, copyOf, holds } from './entries.ts';
 import { PickedFields } from './picked-fields.ts';
 import { causeOf, vanishedCause } from './removal-cause.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
-const ABSENT: Entry = { current: null, expireAt: 0, published: null, mark: null };
 
 export interface FoldOptions<Problem, View extends RowView<Problem>> {
   readonly state: StateStore;
@@ -285,24 +292,4 @@ export class Fold<Problem, View extends RowView<Problem>> {
     if (entry.mark !== null) output.marked(view, db, key, null);
     state.put(db, key, ABSENT);
   }
-}
-
-/** Whether the state already says so of a key. */
-function holds(entry: Entry, hash: HeldHash, expireAt: number): boolean {
-  if (entry.expireAt !== expireAt) return false;
-  // A wide hash is changed in its place. A new one is compared where it is put, bucket by bucket.
-  if (!Buffer.isBuffer(hash)) return !hash.changed;
-  return Buffer.isBuffer(entry.current) && entry.current.equals(hash);
-}
-
-function isWide(hash: HeldHash | null): hash is WideHash {
-  return hash !== null && !Buffer.isBuffer(hash);
-}
-
-function unresolved(reason: string, db: number, key: Buffer): Unresolved {
-  return { kind: 'unresolved', reason, db, key: Buffer.from(key) };
-}
-
-function copyOf(entry: Entry): Entry {
-  return { ...entry, current: entry.current === null ? null : Buffer.from(wholeOf(entry.current)) };
 }
