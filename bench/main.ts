@@ -16,7 +16,7 @@ const benchmarks: ReadonlyMap<string, Entry> = new Map([
   [
     'source',
     {
-      parts: ['decoders', 'bigHash', 'keys', 'slowdown'],
+      parts: ['decoders', 'bigHash', 'keys', 'slowdown', 'takeover'],
       load: async () => (await import('./source/index.ts')).source,
     },
   ],
@@ -26,8 +26,8 @@ const benchmarks: ReadonlyMap<string, Entry> = new Map([
 const usage = `usage: npm run bench -- NAME [KIND…] [--json] [--quick]
   NAME     ${[...benchmarks.keys()].join(', ')}
   KIND     of sinks: only these kinds of databases (${databaseKinds.join(', ')});
-           of source: only its decoders, changes of a hash of very many fields, the memory of very many
-           keys, or the slowdown of Redis (decoders, bigHash, keys, slowdown)
+           of source: only its decoders, changes of a hash of very many fields, the memory of very many keys, the
+           slowdown of Redis, or the takeover by another worker (decoders, bigHash, keys, slowdown, takeover)
   --json   an array of { name, value, unit, limitName, limit, ratio } instead of a table
   --quick  small counts, to see that it works
 `;

@@ -83,6 +83,12 @@ export class Program {
     await this.ended();
   }
 
+  /** kill -9. */
+  kill(): void {
+    this.mustRun();
+    this.#child.kill('SIGKILL');
+  }
+
   /** Waits for its end. @throws with the end of its log when that is no success */
   async ended(timeoutMs = 600_000): Promise<void> {
     await until(`the end of ${this.#name}`, () => this.#isOver, { timeoutMs });

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { freePort } from '../services/ports.ts';
 import type { Cleanup } from './cleanup.ts';
 import { Program } from './program.ts';
@@ -55,6 +56,21 @@ export async function makeSetup(servers: Servers, options: SetupOptions): Promis
   await writeFile(configFile, JSON.stringify(config, null, 2));
   return { pipeline, folder, configFile, ports };
 }
+
+/** The same pipeline for another worker of its source, with a state and a port of its own. */
+export async function secondWorker({ pipeline, folder, configFile, ports }: Setup): Promise<Setup> {
+  const config = secondConfig.parse(JSON.parse(await readFile(configFile, 'utf8')));
+  const port = await freePort();
+  const state = join(folder, 'state-2');
+  const source = { ...config.source, state, http: { port } };
+  const own = join(folder, 'second');
+  await mkdir(own);
+  const file = join(own, 'afterwrite.yaml');
+  await writeFile(file, JSON.stringify({ ...config, source }, null, 2));
+  return { pipeline, folder: own, configFile: file, ports: { ...ports, source: port } };
+}
+
+const secondConfig = z.looseObject({ source: z.looseObject({}) });
 
 /** The topic of a mapping. */
 export function topicOf({ pipeline }: Setup, mapping: string): string {

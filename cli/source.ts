@@ -1,4 +1,11 @@
-import { deadLettersTopic, marksTopic, positionsTopic, resolveSecrets, type Config } from '../config/index.ts';
+import {
+  deadLettersTopic,
+  marksTopic,
+  positionsTopic,
+  resolveSecrets,
+  sourceGroup,
+  type Config,
+} from '../config/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { compileMapping, SchemaRegistry } from '../schemas/index.ts';
@@ -39,6 +46,7 @@ export function sourceOf(
       minCompactionLagMs: kafka.topics.minCompactionLag,
       maxRecordBytes: kafka.maxRecordBytes,
     },
+    group: { name: sourceGroup(pipeline), sessionTimeoutMs: source.group.sessionTimeout },
     stateFolder: resolveSecrets(source.state),
     limits: source.batch,
     ignoreCommands: source.ignoreCommands,

@@ -27,7 +27,10 @@ export function crossFindings(parts: SoundParts): Finding[] {
     ]),
     ...overlapFindings(mappings),
     ...topicFindings(parts),
-    ...Object.entries(parts.sinks).flatMap(([name, sink]) => sinkFindings(name, sink, parts)),
+    ...Object.entries(parts.sinks).flatMap(([name, sink]) => [
+      ...nameFindings(name),
+      ...sinkFindings(name, sink, parts),
+    ]),
   ];
 }
 
@@ -117,6 +120,11 @@ function topicFindings(parts: SoundParts): Finding[] {
     const path = mapping.topic === undefined ? ['mappings', name] : ['mappings', name, 'topic'];
     return [finding(path, `has the topic ${topic} of ${owner}`, 'a topic of its own')];
   });
+}
+
+/** A sink's name names its consumer group, beside that of the source. */
+function nameFindings(name: string): Finding[] {
+  return name === 'source' ? [finding(['sinks', name], 'has the name of the source', 'another name')] : [];
 }
 
 function sinkFindings(name: string, sink: ParsedSink, parts: SoundParts): Finding[] {

@@ -20,6 +20,7 @@ export {
   marksTopic,
   positionsPartitions,
   positionsTopic,
+  sourceGroup,
   transactionalId,
 } from './names.ts';
 export { resolveSecrets, unresolvedSecrets } from './secrets.ts';

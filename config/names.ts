@@ -30,6 +30,11 @@ export function transactionalId(pipeline: string, shard: number): string {
   return `${pipeline}.source.${shard}`;
 }
 
+/** The consumer group of the source's workers: why no sink may be called `source`. */
+export function sourceGroup(pipeline: string): string {
+  return consumerGroup(pipeline, 'source');
+}
+
 /** The consumer group of a sink. */
 export function consumerGroup(pipeline: string, sink: string): string {
   return `${pipeline}.${sink}`;

@@ -78,6 +78,14 @@ export const source = oneOf(
       .describe(
         'how much of the stream may wait for Kafka on disk, beside the state; then the link is closed until it is taken',
       ),
+    group: z
+      .strictObject({
+        sessionTimeout: duration
+          .prefault('6s')
+          .describe('how long a worker may be silent before the others take its shards; brokers allow 6s to 30m'),
+      })
+      .prefault({})
+      .describe('the workers that share the shards'),
     ignoreCommands: z
       .array(text)
       .default([])

@@ -1,4 +1,4 @@
-import { fetchClusterId, withAdmin, type KafkaClientOptions } from '../clients/kafka/index.ts';
+import { asOutage, fetchClusterId, Membership, withAdmin, type KafkaClientOptions } from '../clients/kafka/index.ts';
 import {
   consumerGroup,
   deadLettersTopic,
@@ -14,8 +14,6 @@ import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone, type RetryOptions } from '../ops/retry.ts';
 import { EventDecoder, SchemaRegistry } from '../schemas/index.ts';
 import { Assignments } from './consume/assignments.ts';
-import { Membership } from './consume/membership.ts';
-import { asOutage } from './consume/rotation.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import type { SinkMetrics } from './metrics.ts';
 import { PartitionOrphans } from './orphans/partition-orphans.ts';

@@ -18,6 +18,7 @@ import { runPipeline } from './pipeline.ts';
 import { ReplicationStatus } from './replication-status.ts';
 import type { ShardPlace } from './shard-directory.ts';
 import type { Breaker } from './shard.ts';
+import { shardFolder } from './worker-folder.ts';
 
 /** What all shards of a process have in common; connections resolve their secrets anew at each attempt. */
 export interface ShardSettings {
@@ -43,6 +44,8 @@ export interface ShardSettings {
 
 export interface ShardWorkerOptions extends ShardSettings {
   readonly place: ShardPlace;
+  /** Waits until it is certain that the shard is this worker's to claim (rule 2). */
+  readonly mayClaim: (signal: AbortSignal) => Promise<void>;
   /** Agrees with Kafka and the registry, at the beginning of each life. */
   readonly agree: () => Promise<readonly Contract[]>;
   /** Whether it begins with a full resync, wherever the committed position stands. */
@@ -165,9 +168,10 @@ export class ShardWorker {
 
   /** One life: agree with Kafka and the registry, then carry the stream. Rejects as `retry` when it may begin again. */
   async #life(): Promise<void> {
-    const { place, agree, topics, log, metrics, ignoreCommands, stopping } = this.#options;
+    const { place, agree, mayClaim, topics, log, metrics, ignoreCommands, stopping } = this.#options;
     if (!this.#feed.isOpen) this.#status.enter('starting');
     const contracts = await agree();
+    await mayClaim(stopping);
     metrics.life();
     const news = newsTo(log, metrics, this.#status, () => {
       this.#resync = false;
@@ -193,11 +197,6 @@ export class ShardWorker {
       throw againIfReload(error);
     }
   }
-}
-
-/** Where a shard's state is: shard 0 has the folder itself, as it had before there were others. */
-function shardFolder(stateFolder: string, shard: number): string {
-  return shard === 0 ? stateFolder : join(stateFolder, `shard-${shard}`);
 }
 
 /** A life that has to begin again from the committed position is, for the loop of lives, one that may try again. */

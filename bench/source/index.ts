@@ -7,11 +7,15 @@ import { measureDecoders } from './decoders.ts';
 import { measureKeys } from './keys.ts';
 import { fullPlan, quickPlan } from './plan.ts';
 import { measureSlowdown } from './slowdown.ts';
+import { measureTakeover } from './takeover.ts';
 
-/** The source's decoders, and what it costs the server that it follows. docs/benchmarks.md says what each line means. */
+/**
+ * The source's decoders, what it costs the server that it follows, and how fast another worker takes over.
+ * docs/benchmarks.md says what each line means.
+ */
 export async function source({ quick, only, say }: BenchmarkOptions): Promise<Figure[]> {
   const plan = quick ? quickPlan : fullPlan;
-  const wanted = (part: 'decoders' | 'bigHash' | 'keys' | 'slowdown'): boolean =>
+  const wanted = (part: 'decoders' | 'bigHash' | 'keys' | 'slowdown' | 'takeover'): boolean =>
     only.length === 0 || only.includes(part);
   const folder = await temporaryFolder('bench');
   try {
@@ -20,6 +24,7 @@ export async function source({ quick, only, say }: BenchmarkOptions): Promise<Fi
       ...(wanted('bigHash') ? await measureBigHash(folder, plan, say) : []),
       ...(wanted('keys') ? await measureKeys(folder, plan, say) : []),
       ...(wanted('slowdown') ? await measureSlowdown(plan, say) : []),
+      ...(wanted('takeover') ? await measureTakeover(plan, say) : []),
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });

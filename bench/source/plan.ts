@@ -16,6 +16,8 @@ export interface Plan {
   readonly changes: number;
   /** Hashes of three fields that a state holds while its memory is looked at. */
   readonly heldHashes: number;
+  /** Rows of a source that another worker takes over; one after the other. */
+  readonly takeoverRows: readonly number[];
 }
 
 export const fullPlan: Plan = {
@@ -28,6 +30,7 @@ export const fullPlan: Plan = {
   bigFields: 1_000_000,
   changes: 100_000,
   heldHashes: 1_000_000,
+  takeoverRows: [50_000, 200_000],
 };
 
 export const quickPlan: Plan = {
@@ -40,4 +43,5 @@ export const quickPlan: Plan = {
   bigFields: 20_000,
   changes: 5000,
   heldHashes: 20_000,
+  takeoverRows: [2000],
 };

@@ -1,5 +1,5 @@
+import type { Assignment } from '../../clients/kafka/index.ts';
 import { WorkSet } from '../../ops/work-set.ts';
-import type { Assignment } from './membership.ts';
 
 /** Works on one partition until the signal. Never rejects. */
 export type PartitionWork = (topic: string, partition: number, signal: AbortSignal) => Promise<void>;

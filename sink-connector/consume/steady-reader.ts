@@ -1,6 +1,5 @@
-import { PartitionReader, type CommittedPage, type KafkaClientOptions } from '../../clients/kafka/index.ts';
+import { asOutage, PartitionReader, type CommittedPage, type KafkaClientOptions } from '../../clients/kafka/index.ts';
 import { retryUntilDone, type RetryOptions } from '../../ops/retry.ts';
-import { asOutage } from './rotation.ts';
 
 /**
  * Reads one partition and waits for the end of every outage, on a connection of its own: a long wait for records of one

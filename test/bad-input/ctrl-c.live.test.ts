@@ -27,7 +27,7 @@ test('Ctrl-C ends source, sink and run in order, also while Kafka or PostgreSQL 
   await Promise.all([source.stop('SIGINT'), sink.stop('SIGINT')]);
   // Kafka is away at the start.
   both.start();
-  await trial.untilTrouble('source', '/readyz', /source shard 0: KAFKA_DOWN: .*Check kafka\.brokers/);
+  await trial.untilTrouble('source', '/readyz', /source: KAFKA_DOWN: .*Check kafka\.brokers/);
   await both.stop('SIGINT');
   await kafka.start();
 

@@ -224,6 +224,14 @@ test('columns are unlike each other and unlike the key columns', () => {
   assert.match(only(withExpiry('v')), /versionColumn: is v, a column of the mapping person/);
 });
 
+test('no sink is called source: its consumer group would be that of the source’s workers', () => {
+  assert.equal(good(minimal).source.group.sessionTimeout, 6000);
+  assert.match(
+    only(replaced('  warehouse:', '  source:')),
+    /^sinks\.source: has the name of the source; another name$/,
+  );
+});
+
 test('key types name placeholders', () => {
   good(replaced('key: person:{person_id}', 'key: person:{person_id}\n    keyTypes: { person_id: long }'));
   assert.match(

@@ -18,7 +18,7 @@ import { auditTable, createAuditedTables, type AuditedTable } from '../support/t
 import { auditTopic } from '../support/topic-audit.ts';
 import { readTopic } from '../support/topic-history.ts';
 import { captured, type CommandMix } from '../support/workload-commands.ts';
-import { untilEqual } from '../support/until.ts';
+import { until, untilEqual } from '../support/until.ts';
 import { Workload } from '../support/workload.ts';
 
 /** Says how a test goes on; `t.diagnostic` of node:test. */
@@ -33,9 +33,13 @@ export interface ShopOptions {
   readonly deletes: 'all' | 'default';
   /** Records of one Kafka transaction, at most. */
   readonly batchRecords?: number;
+  /** Workers that share the source; 1 unless told. Each has a state folder of its own. */
+  readonly workers?: number;
 }
 
 const SINK = 'warehouse';
+/** Its part on /healthz and /readyz. */
+export const SHARD = 'source shard 0';
 /** The guard column of the table of `person`; the table of `cars` has none. */
 const VERSION = 'afterwrite_version';
 
@@ -53,6 +57,8 @@ const calm: CommandMix = { keys: 120, badValues: false, fromUncaptured: false, f
 /** A whole pipeline with a Redis of its own: a source process, a sink process, two audited tables. */
 export class Shop {
   readonly redis: TestRedis;
+  /** The workers of the source; `source` is the first one. */
+  readonly sources: readonly Connector[];
   readonly source: Connector;
   readonly sink: Connector;
   readonly config: Config;
@@ -66,7 +72,7 @@ export class Shop {
 
   private constructor(parts: {
     redis: TestRedis;
-    source: Connector;
+    sources: readonly [Connector, ...Connector[]];
     sink: Connector;
     config: Config;
     keeps: boolean;
@@ -77,7 +83,8 @@ export class Shop {
     tables: readonly AuditedTable[];
   }) {
     this.redis = parts.redis;
-    this.source = parts.source;
+    this.sources = parts.sources;
+    this.source = parts.sources[0];
     this.sink = parts.sink;
     this.config = parts.config;
     this.#keeps = parts.keeps;
@@ -90,23 +97,35 @@ export class Shop {
 
   /** Makes everything but starts neither source nor sink. PostgreSQL has to run; Kafka and the registry need not yet. */
   static async open(scope: Scope, tell: Tell, options: ShopOptions): Promise<Shop> {
-    const { kafka = shared('kafka'), postgres: database = shared('postgres'), deletes } = options;
+    const { kafka = shared('kafka'), postgres: database = shared('postgres'), deletes, workers = 1 } = options;
     const schema = uniqueName('crash');
     const folder = await mkdtemp(join(tmpdir(), 'afterwrite-crash-'));
-    const ports = { source: await freePort(), sink: await freePort() };
-    const file = join(folder, 'afterwrite.yaml');
     // They are ended before the server that they read: a scope ends things in their order.
-    const source = new Connector(scope, {
-      name: 'source',
-      args: ['source', '-c', file],
-      folder,
-      httpPort: ports.source,
-    });
-    const sink = new Connector(scope, { name: 'sink', args: ['sink', SINK, '-c', file], folder, httpPort: ports.sink });
+    const first = await workerIn(scope, folder, 1);
+    const sources: [Connector, ...Connector[]] = [first.connector];
+    const files = [first];
+    for (let number = 2; number <= workers; number += 1) {
+      const worker = await workerIn(scope, folder, number);
+      sources.push(worker.connector);
+      files.push(worker);
+    }
+    const sinkPort = await freePort();
+    const args = ['sink', SINK, '-c', first.file];
+    const sink = new Connector(scope, { name: 'sink', args, folder, httpPort: sinkPort });
     const redis = await startRedis(scope);
-    const text = configurationOf({ ...options, pipeline: schema, redis: redis.url, folder, ports, database });
-    const config = configOf(text);
-    await writeFile(file, text);
+    const texts = files.map(({ file, state, port }) => ({
+      file,
+      text: configurationOf({
+        ...options,
+        pipeline: schema,
+        redis: redis.url,
+        state,
+        ports: { source: port, sink: sinkPort },
+        database,
+      }),
+    }));
+    for (const { file, text } of texts) await writeFile(file, text);
+    const config = configOf(texts[0]?.text ?? '');
     const postgres = new pg.Pool({ connectionString: database, max: 2 });
     // A database that a test kills is no news.
     postgres.on('error', () => undefined);
@@ -126,7 +145,7 @@ export class Shop {
       else tell(`logs: ${folder}`);
     });
     const keeps = deletes === 'default';
-    return new Shop({ redis, source, sink, config, keeps, scope, tell, schema, postgres, tables });
+    return new Shop({ redis, sources, sink, config, keeps, scope, tell, schema, postgres, tables });
   }
 
   /** Begins random commands; `steps` a second by `rate`. */
@@ -136,7 +155,22 @@ export class Shop {
   }
 
   async ready(withinMs = 60_000): Promise<void> {
-    await Promise.all([this.source.ready(withinMs), this.sink.ready(withinMs)]);
+    const running = this.sources.filter((source) => source.running);
+    assert.ok(running.length > 0, `a source runs; ${this.source.tail()}`);
+    await Promise.all([...running, this.sink].map((connector) => connector.ready(withinMs)));
+  }
+
+  /** Waits until one worker of the source follows the shard, not being one of these; returns it. */
+  async owner(except: readonly Connector[] = [], withinMs = 60_000): Promise<Connector> {
+    const others = this.sources.filter((source) => source.running && !except.includes(source));
+    return await until(
+      'a worker that follows the shard',
+      async () => {
+        const looks = others.map(async (source) => ({ source, part: (await source.parts('/readyz'))[SHARD] }));
+        return (await Promise.all(looks)).find(({ part }) => part?.ok === true)?.source;
+      },
+      { timeoutMs: withinMs, everyMs: 50 },
+    );
   }
 
   /** Returns when the sink has written all that is in the topics. */
@@ -172,7 +206,7 @@ export class Shop {
       );
     }
     // A hash may have expired since: what the source still told has to reach the table, too.
-    await this.source.stop();
+    for (const source of this.sources) if (source.running) await source.stop();
     await this.#sinkAtEnd();
     await this.sink.stop('SIGINT');
     const { kafka, registry } = this.config;
@@ -190,6 +224,15 @@ function endsOf(ends: readonly { readonly partition: number; readonly high: stri
   return ends.map(({ partition, high }) => `${partition} ${high}`).sort();
 }
 
+/** The worker of this number: its files lie in the folder, named for it. */
+async function workerIn(scope: Scope, folder: string, number: number) {
+  const name = number === 1 ? 'source' : `source-${number}`;
+  const file = join(folder, `${name}.yaml`);
+  const port = await freePort();
+  const connector = new Connector(scope, { name, args: ['source', '-c', file], folder, httpPort: port });
+  return { connector, file, port, state: join(folder, number === 1 ? 'state' : `state-${number}`) };
+}
+
 function configurationOf(options: {
   deletes: ShopOptions['deletes'];
   batchRecords?: number;
@@ -198,10 +241,10 @@ function configurationOf(options: {
   database: string;
   pipeline: string;
   redis: string;
-  folder: string;
+  state: string;
   ports: { source: number; sink: number };
 }): string {
-  const { kafka = shared('kafka'), registry = shared('registry'), database, pipeline, redis, folder, ports } = options;
+  const { kafka = shared('kafka'), registry = shared('registry'), database, pipeline, redis, state, ports } = options;
   // JSON is YAML.
   return JSON.stringify({
     pipeline,
@@ -209,7 +252,7 @@ function configurationOf(options: {
     registry: { url: registry },
     source: {
       url: redis,
-      state: join(folder, 'state'),
+      state,
       ...(options.deletes === 'all' ? { removals: allDelete } : {}),
       // A test's own flushes and expiries, met by a full resync, are no accident.
       breaker: { rows: 1_000_000, percent: 100 },

@@ -3,9 +3,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { kafkaOf } from '../../cli/connections.ts';
 import { createSender } from '../../source-connector/send/kafkajs-sender.ts';
+import type { TransactionalSender } from '../../source-connector/send/port.ts';
 import { isCode } from '../support/sender.ts';
 import { TestPipeline } from '../support/source/pipeline.ts';
+import { PART, PATIENCE } from '../support/source/source.ts';
 import { until, untilEqual } from '../support/until.ts';
+
+/** A sender under the transactional id of the pipeline's shard. */
+function rivalOf(pipeline: TestPipeline): TransactionalSender {
+  const { kafka, pipeline: name } = pipeline.config();
+  const { maxRecordBytes } = kafka;
+  return createSender({ resolve: kafkaOf(kafka, 'rival'), pipeline: name, shard: 0, maxRecordBytes });
+}
 
 test('rule 2: a source that starts aborts what an earlier owner has open, and that owner cannot end it', async (t) => {
   const pipeline = await TestPipeline.open(t);
@@ -13,13 +22,8 @@ test('rule 2: a source that starts aborts what an earlier owner has open, and th
   await pipeline.redis.client.hset('person:1', 'name', 'Ann');
   const position = await first.caughtUp();
   await first.stop();
-  const { kafka, pipeline: name, mappings } = pipeline.config();
-  const sender = createSender({
-    resolve: kafkaOf(kafka, 'earlier-owner'),
-    pipeline: name,
-    shard: 0,
-    maxRecordBytes: kafka.maxRecordBytes,
-  });
+  const { mappings } = pipeline.config();
+  const sender = rivalOf(pipeline);
   t.after(() => sender.close());
   assert.ok((await sender.claim()) !== null);
   const batch = sender.begin();
@@ -42,31 +46,54 @@ test('rule 2: a source that starts aborts what an earlier owner has open, and th
   assert.deepEqual(await pipeline.told(), ['r 1 Ann,null SNAPSHOT', 'u 1 Bob,null HSET']);
 });
 
-test('rule 2: a second source with the same id ends the life of the first; together they lose and repeat nothing', async (t) => {
+test('rule 2: whoever claims the id ends the life of its owner, which begins again; together they lose and repeat nothing', async (t) => {
   const pipeline = await TestPipeline.open(t);
   const { client } = pipeline.redis;
   await client.hset('person:1', 'name', 'Ann', 'age', 0);
+  const source = pipeline.start();
+  await source.caughtUp();
+  let writes = 0;
+  for (const lives of [2, 3, 4]) {
+    const rival = rivalOf(pipeline);
+    t.after(() => rival.close());
+    assert.ok((await rival.claim()) !== null, 'the rival finds the position');
+    await until('the source has begun another life', async () => {
+      await client.hincrby('person:1', 'age', 1);
+      await client.hset(`person:n${++writes}`, 'name', String(writes));
+      await client.del(`person:n${writes - 1}`);
+      return (await source.count('lives_total')) === lives;
+    });
+    await source.caughtUp();
+    const batch = rival.begin();
+    const late = rival.commit(batch, Buffer.from('{}'), Promise.resolve());
+    await assert.rejects(late, isCode('PRODUCER_FENCED'), 'what its rival sends now is refused');
+  }
+  assert.ok(
+    source.lines.some(({ err }) => JSON.stringify(err ?? '').includes('PRODUCER_FENCED')),
+    'it knows why',
+  );
+  await source.caughtUp();
+  // The histories are audited: nothing twice, nothing out of order.
+  assert.deepEqual(await pipeline.rows(), { 1: `Ann,${writes}`, [`n${writes}`]: `${writes},null` });
+});
+
+test('rule 2: a second source that is no worker of the same folder stands by, and takes over when the first one ends', async (t) => {
+  const pipeline = await TestPipeline.open(t);
+  const { client } = pipeline.redis;
   const first = pipeline.start();
   await first.caughtUp();
   const second = pipeline.start({ source: { state: join(pipeline.folder, 'second') } });
-  let writes = 0;
-  await until('each has ended a life of the other', async () => {
-    await client.hincrby('person:1', 'age', 1);
-    await client.hset(`person:n${++writes}`, 'name', String(writes));
-    await client.del(`person:n${writes - 1}`);
-    const lives = await Promise.all([first, second].map((source) => source.count('lives_total')));
-    return lives.every((count) => count > 1);
-  });
+  await until('the second stands by', () => second.worker.ready()['source']?.ok, PATIENCE);
+  assert.match(second.worker.ready()['source']?.reason ?? '', /^standby/);
+  assert.equal(second.worker.ready()[PART], undefined);
+  await client.hset('person:1', 'name', 'Ann');
+  await first.caughtUp();
+  assert.equal(await first.count('lives_total'), 1);
   await first.stop();
-  const codes = new Set([...first.codes(), ...second.codes()]);
-  assert.ok(codes.has('SOURCE_LIFE_ENDED'), [...codes].join(' '));
-  assert.ok(
-    first.lines.some(({ err }) => JSON.stringify(err ?? '').includes('PRODUCER_FENCED')),
-    'the first knows why',
-  );
+  await client.hset('person:1', 'name', 'Bob');
   await second.caughtUp();
-  // The histories are audited: nothing twice, nothing out of order.
-  assert.deepEqual(await pipeline.rows(), { 1: `Ann,${writes}`, [`n${writes}`]: `${writes},null` });
+  assert.deepEqual(second.codes(), ['STATE_LOST'], 'its folder has no state yet');
+  assert.deepEqual(await pipeline.told(), ['c 1 Ann,null HSET', 'u 1 Bob,null SNAPSHOT']);
 });
 
 test('two sources of one folder do not work on it at the same time', async (t) => {

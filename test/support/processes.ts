@@ -2,10 +2,16 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { projectFolder } from '../../services/folders.ts';
 import { findProgram, lastLines } from '../../services/programs.ts';
 import type { Scope } from './scope.ts';
 import { until } from './until.ts';
+
+const statusPage = z.object({
+  parts: z.record(z.string(), z.object({ ok: z.boolean(), reason: z.string().optional() })),
+});
+type PartStatus = z.infer<typeof statusPage>['parts'][string];
 
 const program = join(projectFolder, 'cli', 'bin.mjs');
 
@@ -144,6 +150,20 @@ export class Connector {
       throw new Error(`${what}; last answer: ${answer}; ${this.tail()}`, { cause: error });
     });
     assert.equal(seen, 'answered', `${this.name} runs; ${this.tail()}`);
+  }
+
+  /** The parts that a page of its HTTP server tells of, by name. @throws when it does not answer within a second */
+  async parts(path: '/healthz' | '/readyz'): Promise<Readonly<Record<string, PartStatus>>> {
+    const url = `http://127.0.0.1:${this.#options.httpPort}${path}`;
+    return statusPage.parse(await (await fetch(url, { signal: AbortSignal.timeout(1000) })).json()).parts;
+  }
+
+  /** The value of a metric, which is 0 where it is not told. */
+  async metric(series: string): Promise<number> {
+    const url = `http://127.0.0.1:${this.#options.httpPort}/metrics`;
+    const text = await (await fetch(url, { signal: AbortSignal.timeout(5000) })).text();
+    const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+    return line === undefined ? 0 : Number(line.slice(series.length + 1));
   }
 
   /** What it and its earlier lives printed. */
