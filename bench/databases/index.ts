@@ -8,6 +8,7 @@ const kinds: ReadonlyMap<string, () => Promise<DatabaseKind>> = new Map([
   ['postgres', async () => (await import('./postgres.ts')).postgres],
   ['mysql', async () => (await import('./mysql.ts')).mysql],
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
+  ['snowflake', async () => (await import('./snowflake.ts')).snowflake],
   ['cassandra', async () => (await import('./cassandra.ts')).cassandra],
 ]);
 

@@ -7,6 +7,7 @@ import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { committedOf, createTopic, kafkaAt, openReader } from '../support/kafka.ts';
+import { SnowflakeDatabase } from '../contract/bindings/snowflake.ts';
 import { uniqueName } from '../support/names.ts';
 import { startPrivate } from '../support/servers.ts';
 
@@ -129,4 +130,14 @@ test('redis keeps its hashes over kill -9', async (t) => {
   const after = new Redis(server.port, '127.0.0.1');
   assert.deepEqual(await after.hgetall('h'), { f: 'v' });
   after.disconnect();
+});
+
+test("snowflake's emulator keeps its rows over kill -9", async (t) => {
+  const server = await startPrivate(t, 'snowflake');
+  const database = await SnowflakeDatabase.open(t, server.address, { goesWithServer: true });
+  await database.run('CREATE TABLE kept (id INTEGER PRIMARY KEY)');
+  await database.run('INSERT INTO kept VALUES (1)');
+  await server.kill();
+  await server.start();
+  assert.deepEqual(await database.query('SELECT id FROM kept'), [['1']]);
 });
