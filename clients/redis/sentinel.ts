@@ -22,7 +22,8 @@ export interface SentinelSettings {
   readonly sentinels: readonly RedisEndpoint[];
 }
 
-interface Word extends SentinelRoster {
+/** What one Sentinel says. */
+export interface SentinelWord extends SentinelRoster {
   /** Of two masters, the one with the higher epoch is the later one. */
   readonly epoch: number;
 }
@@ -81,7 +82,7 @@ export class Sentinels {
     this.#subscriptions.set(address, await opened.catch(() => undefined));
   }
 
-  async #ask(sentinel: RedisEndpoint, name: string): Promise<Word> {
+  async #ask(sentinel: RedisEndpoint, name: string): Promise<SentinelWord> {
     const address = addressOf(sentinel);
     try {
       const connection = await this.#connectionTo(sentinel);
@@ -119,8 +120,9 @@ export class Sentinels {
   }
 }
 
-function mostNamed(words: readonly Word[]): SentinelRoster | undefined {
-  const votes = (word: Word): number => words.filter(({ master }) => isSame(master, word.master)).length;
+/** The master that most name, among equals the later one, and its replicas; undefined where nobody says anything. */
+export function mostNamed(words: readonly SentinelWord[]): SentinelRoster | undefined {
+  const votes = (word: SentinelWord): number => words.filter(({ master }) => isSame(master, word.master)).length;
   const [best] = [...words].sort((a, b) => votes(b) - votes(a) || b.epoch - a.epoch);
   if (best === undefined) return undefined;
   const replicas: ServerAddress[] = [];
