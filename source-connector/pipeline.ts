@@ -61,7 +61,7 @@ export interface PipelineOptions {
 export async function runPipeline(options: PipelineOptions, stopping: AbortSignal): Promise<void> {
   const { pipeline, shard, kafka, redis, maxRecordBytes, log } = options;
   const sender = createSender({ resolve: kafka, pipeline, shard, maxRecordBytes, logger: log });
-  const reader = new FencedReader(redis.endpoint);
+  const reader = new FencedReader(redis.readable);
   try {
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);

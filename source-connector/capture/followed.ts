@@ -24,6 +24,11 @@ export interface Followed {
   choose(resume: ResumePoint | null): Promise<RedisEndpoint>;
   /** The server of the last link. */
   readonly endpoint: ResolveEndpoint;
+  /**
+   * A server to read keys from: that of the link, or another one where it does not answer. What is read counts by the
+   * replid alone, and a key may be waited for before the next link is opened.
+   */
+  readonly readable: ResolveEndpoint;
   /** Whether a link can go on after `resume` without a full resync; false where it cannot be known. */
   goesOn(resume: ResumePoint): Promise<boolean>;
   /** Begins to watch the server that is followed. */
@@ -37,6 +42,7 @@ export function oneServer(endpoint: ResolveEndpoint, signal: AbortSignal): Follo
   return {
     choose: endpoint,
     endpoint,
+    readable: endpoint,
     start: () => undefined,
     close: () => Promise.resolve(),
     goesOn: async ({ replid, offset }) => {

@@ -111,6 +111,14 @@ class ServerChoice implements Followed {
     });
   };
 
+  readonly readable = async (): Promise<RedisEndpoint> => {
+    const candidates = await this.#candidates.look(await this.#options.group.roster(), null);
+    const fit = candidates.filter(({ unfit }) => unfit === undefined);
+    const found = fit.find(({ endpoint }) => addressOf(endpoint) === this.#chosen?.address) ?? fit[0];
+    if (found === undefined) throw none(candidates);
+    return found.endpoint;
+  };
+
   async goesOn(resume: ResumePoint): Promise<boolean> {
     try {
       const candidates = await this.#candidates.look(await this.#options.group.roster(), resume);
