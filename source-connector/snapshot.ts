@@ -3,11 +3,12 @@ import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Answer, ReplicationSession } from './capture/session.ts';
 import type { SnapshotDecoder, SnapshotEvent } from './decode/ports.ts';
 import { vanishedCause } from './fold/removal-cause.ts';
-import type { RemovalCause } from './fold/change.ts';
 import { placeOf, type Shard } from './shard.ts';
 import type { Census } from './state/port.ts';
+import { checkBreaker, countMissing, type Missing } from './vanished.ts';
 
 const HASHES_A_TURN = 500;
+const NOTHING: Missing = { rows: 0, published: 0, causes: {} };
 
 type FullAnswer = Extract<Answer, { kind: 'full' }>;
 
@@ -85,15 +86,21 @@ class SnapshotReader {
   /** Folds the absence of every key that the snapshot did not show, unless that is too many to be believed. */
   async removeVanished(): Promise<void> {
     const { state, fold, committer, told } = this.#shard;
-    const missing = this.#countMissing();
-    this.#checkBreaker(missing.published, missing.rows, missing.causes);
+    const unseen = this.#unseen;
+    const missing =
+      unseen === undefined
+        ? NOTHING
+        : countMissing(this.#shard, (db, key, entry) =>
+            unseen.has(db, key) ? vanishedCause(entry, this.#takenAt) : undefined,
+          );
+    checkBreaker(this.#shard, missing, this.#hashes);
     told.snapshotRead({
       hashes: this.#hashes,
       bytes: this.#decoder.position,
       checksum: this.#checksum,
       missing: missing.causes,
     });
-    for (const db of this.#unseen === undefined ? [] : state.databases()) {
+    for (const db of unseen === undefined ? [] : state.databases()) {
       for (const key of state.keys(db)) {
         if (!this.#isMissing(db, key)) continue;
         fold.vanished(db, key, this.#takenAt);
@@ -123,42 +130,6 @@ class SnapshotReader {
       this.#shard.captures(key, 0, key.length) &&
       this.#unseen?.has(db, key) === true &&
       this.#shard.state.get(db, key)?.current != null
-    );
-  }
-
-  #countMissing(): { rows: number; published: number; causes: Partial<Record<RemovalCause, number>> } {
-    const { state, policiesOf } = this.#shard;
-    const found = { rows: 0, published: 0, causes: new Map<RemovalCause, number>() };
-    for (const db of this.#unseen === undefined ? [] : state.databases()) {
-      for (const key of state.keys(db)) {
-        const entry = state.get(db, key);
-        const policies = policiesOf(db, key);
-        if (entry?.current == null || entry.published === null || policies === undefined) continue;
-        found.published++;
-        if (this.#unseen?.has(db, key) !== true) continue;
-        const cause = vanishedCause(entry, this.#takenAt);
-        found.causes.set(cause, (found.causes.get(cause) ?? 0) + 1);
-        if (policies.policy(cause) === 'delete') found.rows++;
-      }
-    }
-    return { ...found, causes: Object.fromEntries(found.causes) };
-  }
-
-  /** Rule 4: an empty Redis must never wipe a database. */
-  #checkBreaker(published: number, rows: number, causes: Partial<Record<RemovalCause, number>>): void {
-    const { breaker, progress } = this.#shard;
-    const emptied = this.#hashes === 0 && rows > 0;
-    if (!emptied && rows <= breaker.rows && rows * 100 <= published * breaker.percent) return;
-    if (breaker.confirmed !== undefined && rows <= breaker.confirmed) return;
-    throw new AfterwriteError(
-      'VANISHED_BREAKER',
-      this.#hashes === 0
-        ? `the server has no captured hash at all, but ${published} rows were published; ${rows} of them would be deleted`
-        : `${rows} of ${published} published rows have no hash any more and would be deleted`,
-      {
-        where: { replid: progress.replid, offset: progress.offset, ...causes },
-        remedy: `Look at the Redis server first. If the hashes really are gone and the rows should go too, start the source once with --confirm-vanished ${rows}; nothing is deleted before that.`,
-      },
     );
   }
 
