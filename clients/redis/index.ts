@@ -11,11 +11,13 @@ export {
 } from './endpoint.ts';
 export { refusalOf, refused, tlsRefusal, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
+export { escapeGlob, SCAN_START, scanHashes, type ScanPage } from './scan.ts';
 export { securedBy } from './secured.ts';
 export { Sentinels, type SentinelRoster, type SentinelSettings, type ServerAddress } from './sentinel.ts';
 export {
   backlogOf,
   holdsStream,
+  ifPermitted,
   replicationOf,
   roleOf,
   settingOf,

@@ -158,7 +158,8 @@ export async function settingOf(connection: ControlConnection, name: string): Pr
   return asText(asList(await ifPermitted(connection.call('CONFIG', 'GET', name)))[1]);
 }
 
-async function ifPermitted<T>(reply: Promise<T>): Promise<T | undefined> {
+/** The reply, or undefined where the user may not ask, or the server does not know the command. */
+export async function ifPermitted<T>(reply: Promise<T>): Promise<T | undefined> {
   try {
     return await reply;
   } catch (error) {

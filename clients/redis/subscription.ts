@@ -15,12 +15,13 @@ export class Subscription {
   }
 
   /**
-   * Connects, authenticates and subscribes to all channels that match the pattern.
+   * Connects, authenticates and subscribes to all channels that match a pattern, or one of several: a channel that
+   * matches several of them is heard once for each.
    * @throws AfterwriteError REDIS_UNREACHABLE, REDIS_TLS, REDIS_AUTH, REDIS_LOADING, REDIS_NO_PERMISSION, REDIS_REFUSED
    */
   static async open(
     endpoint: RedisEndpoint,
-    pattern: string,
+    patterns: string | readonly string[],
     onMessage: (channel: Buffer, message: Buffer) => void,
     signal: AbortSignal,
   ): Promise<Subscription> {
@@ -29,7 +30,7 @@ export class Subscription {
       onMessage(channel, message);
     });
     try {
-      await client.answer('PSUBSCRIBE', client.redis.psubscribe(pattern));
+      await client.answer('PSUBSCRIBE', client.redis.psubscribe(...[patterns].flat()));
       return new Subscription(client);
     } catch (error) {
       client.close();
