@@ -52,6 +52,13 @@ export function sourceOf(
     ignoreCommands: source.ignoreCommands,
     breaker: { ...source.breaker, confirmed },
     spillBytes: source.spillBytes,
+    mode: source.mode,
+    notifications: {
+      compareEveryMs: source.notifications.compareEvery,
+      keysPerSecond: source.notifications.keysPerSecond,
+      waitingKeys: source.notifications.waitingKeys,
+      lingerMs: source.notifications.linger,
+    },
     toleratedOutageMs: source.toleratedOutage,
     resync,
     log,

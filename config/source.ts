@@ -55,6 +55,29 @@ export const source = oneOf(
     password: text.optional(),
     tls: namedTls.optional(),
     state: text.default('./afterwrite-state').describe('folder of the local state'),
+    mode: z
+      .enum(['auto', 'replication', 'notifications'])
+      .default('auto')
+      .describe(
+        'how the server is followed: by its replication stream, by its keyspace notifications, or by the stream where it gives that, else by notifications',
+      ),
+    notifications: z
+      .strictObject({
+        compareEvery: duration.prefault('15m').describe('how often all keys are compared with what was published'),
+        keysPerSecond: z
+          .int()
+          .min(1)
+          .default(20_000)
+          .describe('how many keys a second a comparison may ask the server for'),
+        waitingKeys: z
+          .int()
+          .min(1)
+          .default(100_000)
+          .describe('changed keys that may wait to be read; when there are more, all keys are compared'),
+        linger: duration.prefault('5ms').describe('how long a changed key waits for more changes before it is read'),
+      })
+      .prefault({})
+      .describe('following the server by keyspace notifications'),
     removals: removals.prefault({}).describe('what each cause of a removal does to the row'),
     breaker: z
       .strictObject({

@@ -1,5 +1,6 @@
 import type { Metrics } from '../ops/metrics.ts';
 import { replicationStateNames, type ReplicationState } from './capture/replication-state.ts';
+import { countKeyEvents, keyEventMetrics, type CountedKeyEvents } from './key-event-metrics.ts';
 
 /** What of a shard is looked at when metrics are asked for. */
 export interface SourceLevels {
@@ -14,7 +15,7 @@ export interface SourceLevels {
 export function sourceMetrics(metrics: Metrics) {
   const levels = new Map<number, () => SourceLevels>();
   defineLevels(metrics, levels);
-  return { levels, ...defineCounts(metrics) };
+  return { levels, keyEvents: keyEventMetrics(metrics), ...defineCounts(metrics) };
 }
 
 export type SourceMetrics = ReturnType<typeof sourceMetrics>;
@@ -68,6 +69,10 @@ function defineCounts(metrics: Metrics) {
       'source_snapshot_total_bytes',
       'Bytes of the snapshot that was begun last; 0 when the server does not say',
     ),
+    mode: gauge('source_mode', '1 for the way in which the server is followed, with the reason for it', [
+      'mode',
+      'reason',
+    ]),
     state: gauge(
       'source_state',
       `1 for the state that the shard is in, 0 for the others: ${replicationStateNames.join(', ')}`,
@@ -81,11 +86,14 @@ export class ShardMetrics {
   readonly #all: SourceMetrics;
   readonly #shard: number;
   readonly #of: { readonly shard: number };
+  readonly keyEvents: CountedKeyEvents;
+  #mode: Readonly<Record<'mode' | 'reason', string>> | undefined;
 
   constructor(all: SourceMetrics, shard: number) {
     this.#all = all;
     this.#shard = shard;
     this.#of = { shard };
+    this.keyEvents = countKeyEvents(all.keyEvents, shard);
     const { commands, transactions, records, bytes, keyReads, lives } = all;
     for (const counter of [commands, transactions, records, bytes, keyReads, lives]) counter.inc(this.#of, 0);
   }
@@ -99,12 +107,21 @@ export class ShardMetrics {
   end(): void {
     const { levels, state, offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes } = this.#all;
     levels.delete(this.#shard);
+    this.#all.keyEvents.levels.delete(this.#shard);
+    if (this.#mode !== undefined) this.#all.mode.remove({ ...this.#of, ...this.#mode });
     for (const name of replicationStateNames) state.remove({ ...this.#of, state: name });
     for (const gauge of [offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes]) gauge.remove(this.#of);
   }
 
   state(state: ReplicationState): void {
     for (const name of replicationStateNames) this.#all.state.set({ ...this.#of, state: name }, name === state ? 1 : 0);
+  }
+
+  /** How the shard is followed from now on, and why. */
+  mode(mode: Readonly<Record<'mode' | 'reason', string>>): void {
+    if (this.#mode !== undefined) this.#all.mode.remove({ ...this.#of, ...this.#mode });
+    this.#mode = { mode: mode.mode, reason: mode.reason };
+    this.#all.mode.set({ ...this.#of, ...this.#mode }, 1);
   }
 
   life(): void {

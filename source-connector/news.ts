@@ -1,12 +1,15 @@
 import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
+import type { KeyEventNews } from './key-event-news.ts';
 import type { ShardMetrics } from './metrics.ts';
 import type { RecorderNews } from './record/recorder.ts';
 import type { ReplicationStatus } from './replication-status.ts';
 import type { ShardNews } from './shard.ts';
 
 /** What a pipeline tells its surroundings. */
-export interface PipelineNews extends ShardNews, RecorderNews {
+export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews {
+  /** The server refuses to replicate, and is followed by its key events instead. */
+  fallsBack(refusal: AfterwriteError): void;
   /** The Redis server cannot be followed now; it is tried again after so many ms. */
   waits(error: AfterwriteError, waitMs: number): void;
   /** A full resync waits so many ms, because it follows others too soon. */
@@ -23,9 +26,18 @@ export function newsTo(
   metrics: ShardMetrics,
   status: ReplicationStatus,
   committed: () => void,
+  fellBack: (refusal: AfterwriteError) => void,
 ): PipelineNews {
   let replid = '';
   return {
+    ...keyEventNews(log, metrics, status),
+    fallsBack: (refusal) => {
+      log.warn(
+        { err: refusal },
+        'the server does not replicate to this user: it is followed by its key events instead',
+      );
+      fellBack(refusal);
+    },
     commands: (count) => {
       metrics.commands(count);
     },
@@ -59,6 +71,8 @@ export function newsTo(
     link: (answer, stream, offset) => {
       status.trouble = undefined;
       replid = stream;
+      status.way = { mode: 'replication', reason: 'the server replicates' };
+      metrics.mode(status.way);
       metrics.link(answer);
       if (answer === 'continue') status.offset = offset;
       log.info({ answer, replid, offset }, answer === 'full' ? 'full resync' : 'the stream goes on');
@@ -75,6 +89,39 @@ export function newsTo(
       status.lag.published(replid, offset);
       metrics.committed(offset, records, bytes);
       committed();
+    },
+  };
+}
+
+function keyEventNews(log: Logger, metrics: ShardMetrics, status: ReplicationStatus): KeyEventNews {
+  const counts = metrics.keyEvents;
+  return {
+    ...counts,
+    subscribing: (levels) => {
+      counts.subscribing(levels);
+      status.keys = levels;
+      status.enter('subscribing');
+    },
+    comparing: (reason) => {
+      log.info({ reason }, 'all keys are compared with what was published');
+      if (reason === 'start') status.enter('comparing');
+    },
+    compared: (facts) => {
+      counts.compared(facts);
+      const { reason, unheard } = facts;
+      if (unheard === 0 || reason === 'start') log.info(facts, 'all keys are compared');
+      else log.warn(facts, 'a comparison found changes that no event had told of');
+    },
+    following: () => {
+      status.trouble = undefined;
+      status.enter('following');
+    },
+    warn: (facts, message) => {
+      log.warn(facts, message);
+    },
+    lost: (error) => {
+      counts.lost(error);
+      status.trouble = error?.message;
     },
   };
 }

@@ -17,6 +17,8 @@ import { RdbDecoder } from './decode/rdb.ts';
 import { CommandDecoder } from './decode/stream.ts';
 import { Fold } from './fold/fold.ts';
 import { HeldKeys } from './held-keys.ts';
+import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
+import type { KeyEventSettings } from './key-follower.ts';
 import type { PipelineNews } from './news.ts';
 import { checkVersions } from './mapping-version.ts';
 import { decodePosition, type Position } from './position.ts';
@@ -29,6 +31,9 @@ import { recoverState } from './rebuild.ts';
 import { readSnapshot } from './snapshot.ts';
 import type { StateStore } from './state/port.ts';
 import { followStream } from './stream.ts';
+
+/** How a server may be followed. */
+export type SourceMode = 'auto' | 'replication' | 'notifications';
 
 /** Everything a shard's pipeline is made of. */
 export interface PipelineOptions {
@@ -47,6 +52,9 @@ export interface PipelineOptions {
   readonly maxRecordBytes: number;
   readonly ignoreCommands: ReadonlySet<string>;
   readonly breaker: Breaker;
+  /** How the server is followed; `auto` tries replication, and takes notifications where the server refuses that. */
+  readonly mode: SourceMode;
+  readonly notifications: KeyEventSettings;
   /** Whether to begin with a full resync, wherever the position stands. */
   readonly resync: boolean;
   readonly news: PipelineNews;
@@ -59,7 +67,7 @@ export interface PipelineOptions {
  * counts is what Kafka has committed, and the next life begins with that.
  */
 export async function runPipeline(options: PipelineOptions, stopping: AbortSignal): Promise<void> {
-  const { pipeline, shard, kafka, redis, maxRecordBytes, log } = options;
+  const { pipeline, shard, kafka, redis, maxRecordBytes, news, log } = options;
   const sender = createSender({ resolve: kafka, pipeline, shard, maxRecordBytes, logger: log });
   const reader = new FencedReader(redis.readable);
   try {
@@ -67,13 +75,22 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
     if (position !== null) checkVersions(options.contracts, position);
     const agrees = position !== null && sameMappings(options.contracts, position);
-    const goesOn = agrees && !position.snapshot && !options.resync;
+    const goesOn = agrees && position.mode === 'replication' && !position.snapshot && !options.resync;
     const rebuild = { ...options, marksTopic: options.topics.marks };
     const { store, recovered } = await recoverState(options.stateFolder, position?.log ?? null, rebuild, log);
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
     const wired = wire({ options, state: store, position, stopping, sender, reader });
     try {
-      await carry(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
+      if (options.mode !== 'notifications') {
+        const refusal = await carry(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
+        if (refusal === undefined) return;
+        news.fallsBack(refusal);
+        await carryKeyEvents(wired, keyEvents(options)).catch((error: unknown) => {
+          throw neitherWay(refusal, error);
+        });
+      } else {
+        await carryKeyEvents(wired, keyEvents(options));
+      }
     } finally {
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
@@ -115,7 +132,7 @@ function wire({ options, state, position, sender, reader, stopping }: Parts): Sh
   });
   const captures = captureOf(contracts.map(({ mapping }) => mapping));
   const fold = new Fold({ state, captures, viewOf: lookUp, output: recorder });
-  const { replid, offset, db, inTransaction } = position ?? { replid: '', offset: 0, db: 0, inTransaction: false };
+  const { mode, replid, offset, db, inTransaction } = position ?? NOWHERE;
   recorder.replid = replid;
   return {
     state,
@@ -128,7 +145,7 @@ function wire({ options, state, position, sender, reader, stopping }: Parts): Sh
     readKey: (...place) => reader.read(...place),
     held: new HeldKeys(),
     clockFloor: { replid, ms: position?.clock ?? 0 },
-    progress: { replid, offset, db, inTransaction, snapshot: position?.snapshot ?? false },
+    progress: { mode, replid, offset, db, inTransaction, snapshot: position?.snapshot ?? false },
     mappings: Object.fromEntries(contracts.map(({ mapping, frozen }) => [mapping.name, frozen])),
     breaker: options.breaker,
     unitLimit: options.limits.records,
@@ -136,6 +153,9 @@ function wire({ options, state, position, sender, reader, stopping }: Parts): Sh
     told: news,
   };
 }
+
+/** Where a shard stands that has no position. */
+const NOWHERE = { mode: 'replication', replid: '', offset: 0, db: 0, inTransaction: false } as const;
 
 function viewOf({ mapping, keySchemaId, valueSchemaId, frozen }: Contract, options: PipelineOptions): MappingView {
   return new MappingView({
@@ -155,8 +175,16 @@ function viewOf({ mapping, keySchemaId, valueSchemaId, frozen }: Contract, optio
 
 type Carrying = PipelineOptions & { readonly pace: ResyncPace };
 
-/** Opens link after link, each where the one before ended, or with a full resync where that is not possible. */
-async function carry(shard: Shard, options: Carrying, goesOn: boolean, begun: boolean): Promise<void> {
+/**
+ * Opens link after link, each where the one before ended, or with a full resync where that is not possible.
+ * @returns undefined when the shard is to stop, or why the server does not replicate, when another way may be taken
+ */
+async function carry(
+  shard: Shard,
+  options: Carrying,
+  goesOn: boolean,
+  begun: boolean,
+): Promise<AfterwriteError | undefined> {
   const { progress, stopping } = shard;
   let resume = goesOn;
   // What a person asks for does not wait.
@@ -166,7 +194,7 @@ async function carry(shard: Shard, options: Carrying, goesOn: boolean, begun: bo
   for (;;) {
     const point = resume ? { replid: progress.replid, offset: progress.offset } : null;
     const session = await connect(options, point, mayWait, stopping);
-    if (session === undefined) return;
+    if (session === undefined || session instanceof AfterwriteError) return session;
     mayWait = true;
     try {
       const { answer } = session;
@@ -176,7 +204,7 @@ async function carry(shard: Shard, options: Carrying, goesOn: boolean, begun: bo
       }
       unfinishedOn = undefined;
       const end = await followLink(shard, session, options);
-      if (end === 'stopped') return;
+      if (end === 'stopped') return undefined;
       resume = !progress.snapshot;
       if (typeof end === 'object') {
         resume = false;
@@ -192,13 +220,16 @@ async function carry(shard: Shard, options: Carrying, goesOn: boolean, begun: bo
   }
 }
 
-/** Opens the next link, however long that takes; undefined when the shard is to stop. */
+/**
+ * Opens the next link, however long that takes; undefined when the shard is to stop, or the server's refusal to replicate,
+ * when another way may be taken.
+ */
 async function connect(
   options: Carrying,
   resume: ResumePoint | null,
   mayWait: boolean,
   signal: AbortSignal,
-): Promise<ReplicationSession | undefined> {
+): Promise<ReplicationSession | AfterwriteError | undefined> {
   const { feed, news, log } = options;
   try {
     return await retryUntilDone(
@@ -218,8 +249,28 @@ async function connect(
     );
   } catch (error) {
     if (signal.aborted) return undefined;
+    const mayFallBack = options.mode === 'auto' && error instanceof AfterwriteError && error.code === 'REDIS_NO_PSYNC';
+    if (mayFallBack) return error;
     throw error;
   }
+}
+
+/** Following the server by its key events, where that was configured or is all that the server lets do. */
+function keyEvents(options: PipelineOptions): KeyEventOptions {
+  const { redis, contracts, notifications: settings, news, log } = options;
+  const prefixes = contracts.map(({ mapping }) => ({ db: mapping.database, prefix: mapping.key.prefix.toString() }));
+  const waits = (error: AfterwriteError, waitMs: number): void => {
+    news.waits(error, waitMs);
+  };
+  return { redis: () => redis.choose(null), prefixes, settings, told: news, waits, log };
+}
+
+/** What to tell a person when the user may neither replicate nor hear key events: both. */
+function neitherWay(refusal: AfterwriteError, error: unknown): unknown {
+  if (!(error instanceof AfterwriteError) || error.code !== 'REDIS_NO_PERMISSION') return error;
+  const { code, where } = refusal;
+  const what = `${refusal.what}, and its key events cannot be followed either: ${error.what}`;
+  return new AfterwriteError(code, what, { where, cause: error });
 }
 
 /** Waits as long as a full resync has to, unless the server can do without one. */

@@ -17,6 +17,11 @@ const frozenTopic = z.strictObject({
 
 const schema = z.strictObject({
   v: z.literal(1),
+  /**
+   * How the server is followed. `notifications` have no place to go on from: `replid` is empty then, `offset` is 0, and
+   * every start compares all keys; so does replication after them, by a full resync.
+   */
+  mode: z.enum(['replication', 'notifications']).default('replication'),
   /** Where the stream goes on: `offset` bytes of `replid` are folded. Stands at the end of a command. */
   replid: z.string(),
   offset: z.number(),

@@ -1,7 +1,12 @@
 import type { PartStatus } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import { Lag } from './capture/lag.ts';
-import { replicationText, type ReplicationFigures, type ReplicationState } from './capture/replication-state.ts';
+import {
+  replicationText,
+  type KeyLevels,
+  type ReplicationFigures,
+  type ReplicationState,
+} from './capture/replication-state.ts';
 import type { ShardMetrics, SourceLevels } from './metrics.ts';
 
 export interface StatusOptions {
@@ -19,6 +24,10 @@ export class ReplicationStatus {
   offset = -1;
   /** Why it does not go on; undefined when it does. */
   trouble: string | undefined;
+  /** How the server is followed, and why that way; undefined until it is known. */
+  way: { readonly mode: 'replication' | 'notifications'; readonly reason: string } | undefined;
+  /** How far keys are followed by their events; undefined when they are not. */
+  keys: (() => KeyLevels) | undefined;
   readonly #options: StatusOptions;
   #state: ReplicationState = 'starting';
   #snapshot: { readonly bytes: number; readonly total: number | undefined } = { bytes: 0, total: undefined };
@@ -65,16 +74,19 @@ export class ReplicationStatus {
 
   /** For /healthz and /readyz. `reason`: why it is not ok. */
   part(reason: string | undefined): PartStatus {
-    const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs } = this.#figures();
+    const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs, keys } =
+      this.#figures();
     const inSnapshot = this.#state === 'snapshot';
     const details = {
       state: this.#state,
+      ...(this.way === undefined ? {} : this.way),
       replication: this.text,
       offset: this.offset,
       lagBytes,
       lagMs,
       spilledBytes,
       spillLimit,
+      ...(keys === undefined ? {} : { waitingKeys: keys.waiting, comparedKeys: keys.compared ?? null }),
       ...(nextAttemptMs === undefined ? {} : { nextAttemptMs }),
       ...(inSnapshot ? { snapshotBytes, snapshotTotal: snapshotTotal ?? null } : {}),
     };
@@ -83,11 +95,13 @@ export class ReplicationStatus {
 
   #figures(): ReplicationFigures {
     const now = performance.now();
+    const keys = this.keys?.();
     return {
       snapshotBytes: this.#snapshot.bytes,
       snapshotTotal: this.#snapshot.total,
       lagBytes: this.lag.bytes,
-      lagMs: this.lag.ms(now),
+      lagMs: keys?.lagMs ?? this.lag.ms(now),
+      keys,
       spilledBytes: this.#options.spilledBytes(),
       spillLimit: this.#options.spillLimit,
       nextAttemptMs: this.#nextAttemptAt === undefined ? undefined : Math.max(0, Math.round(this.#nextAttemptAt - now)),

@@ -12,9 +12,10 @@ import { follow } from './capture/server-choice.ts';
 import { ServerWatch } from './capture/server-watch.ts';
 import type { CommitLimits } from './committer.ts';
 import type { Contract } from './contract.ts';
+import type { KeyEventSettings } from './key-follower.ts';
 import type { ShardMetrics } from './metrics.ts';
 import { newsTo } from './news.ts';
-import { runPipeline } from './pipeline.ts';
+import { runPipeline, type SourceMode } from './pipeline.ts';
 import { ReplicationStatus } from './replication-status.ts';
 import type { ShardPlace } from './shard-directory.ts';
 import type { Breaker } from './shard.ts';
@@ -36,6 +37,9 @@ export interface ShardSettings {
   readonly limits: CommitLimits;
   readonly ignoreCommands: readonly string[];
   readonly breaker: Breaker;
+  /** How servers are followed. */
+  readonly mode: SourceMode;
+  readonly notifications: KeyEventSettings;
   /** How much of the stream may wait on disk, bytes. */
   readonly spillBytes: number;
   /** How long a link may be down, in ms, before a backlog that is smaller is warned of. */
@@ -70,12 +74,15 @@ export class ShardWorker {
   readonly #watch: ServerWatch;
   /** Until the first commit: from then on the position itself says whether a snapshot is being read. */
   #resync: boolean;
+  /** As configured, until `auto` has found that the server does not replicate: that counts until the process ends. */
+  #mode: SourceMode;
 
   constructor(options: ShardWorkerOptions) {
     const { place, spillBytes, stateFolder, toleratedOutageMs, log, metrics, stopping } = options;
     this.#options = options;
     this.#folder = shardFolder(stateFolder, place.shard);
     this.#resync = options.resync;
+    this.#mode = options.mode;
     const spilledBytes = (): number => this.#feed.spilledBytes;
     const status = new ReplicationStatus({ spillLimit: spillBytes, spilledBytes, log, metrics });
     this.#status = status;
@@ -126,10 +133,10 @@ export class ShardWorker {
     return this.#status.part(this.failed ? this.#status.trouble : undefined);
   }
 
-  /** Whether the shard follows the stream; for /readyz. */
+  /** Whether the shard follows its server; for /readyz. */
   ready(): PartStatus {
     const { state, offset, trouble, text } = this.#status;
-    const follows = (state === 'streaming' || state === 'spilling') && offset >= 0;
+    const follows = (state === 'streaming' || state === 'spilling' || state === 'following') && offset >= 0;
     return this.#status.part(trouble ?? (follows ? undefined : `the shard is ${text}`));
   }
 
@@ -138,6 +145,7 @@ export class ShardWorker {
     const { stopping: signal, metrics, log } = this.#options;
     const status = this.#status;
     metrics.begin(() => status.levels());
+    if (this.#mode === 'notifications') await this.#takeKeyEvents('configured');
     this.#clock.start();
     this.#watch.start();
     this.#servers.start();
@@ -166,6 +174,14 @@ export class ShardWorker {
     }
   }
 
+  /** From now on the server is followed by its key events: what belongs to the stream says nothing any more. */
+  async #takeKeyEvents(reason: string): Promise<void> {
+    this.#mode = 'notifications';
+    this.#status.way = { mode: 'notifications', reason };
+    this.#options.metrics.mode(this.#status.way);
+    await Promise.all([this.#watch.close(), this.#clock.close()]);
+  }
+
   /** One life: agree with Kafka and the registry, then carry the stream. Rejects as `retry` when it may begin again. */
   async #life(): Promise<void> {
     const { place, agree, mayClaim, topics, log, metrics, ignoreCommands, stopping } = this.#options;
@@ -173,8 +189,11 @@ export class ShardWorker {
     const contracts = await agree();
     await mayClaim(stopping);
     metrics.life();
-    const news = newsTo(log, metrics, this.#status, () => {
+    const committed = (): void => {
       this.#resync = false;
+    };
+    const news = newsTo(log, metrics, this.#status, committed, (refusal) => {
+      void this.#takeKeyEvents(refusal.what);
     });
     try {
       await runPipeline(
@@ -188,6 +207,7 @@ export class ShardWorker {
           clock: this.#clock,
           maxRecordBytes: topics.maxRecordBytes,
           ignoreCommands: new Set(ignoreCommands.map((name) => name.toUpperCase())),
+          mode: this.#mode,
           resync: this.#resync,
           news,
         },

@@ -5,7 +5,7 @@ import type { Committer, Place } from './committer.ts';
 import type { Fold } from './fold/fold.ts';
 import type { HeldKeys } from './held-keys.ts';
 import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
-import type { FrozenMapping } from './position.ts';
+import type { FrozenMapping, Position } from './position.ts';
 import type { StateStore } from './state/port.ts';
 
 /** Proven bounds of the master's time, and its evictions (capture/clock.ts). */
@@ -25,7 +25,7 @@ export interface TimeBounds {
 }
 
 /** What folds mutations: fold/fold.ts, whatever rows are. */
-export type Folding = Pick<Fold<never, never>, 'apply' | 'snapshotHash' | 'vanished' | 'flushed' | 'swapped'>;
+export type Folding = Pick<Fold<never, never>, 'apply' | 'snapshotHash' | 'vanished' | 'flushed' | 'gone' | 'swapped'>;
 
 /** What is told where the stream is, so that it can say so of the changes that fold puts out: record/recorder.ts. */
 export interface Journal {
@@ -46,6 +46,7 @@ export interface Journal {
 
 /** How far the shard's stream is folded. Mutable: the one place where progress is kept between links. */
 export interface Progress {
+  mode: Position['mode'];
   replid: string;
   offset: number;
   db: number;
@@ -114,6 +115,7 @@ export function placeOf(
 ): Place {
   const { progress } = shard;
   return {
+    mode: progress.mode,
     replid: progress.replid,
     offset,
     db: more.db,

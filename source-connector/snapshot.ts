@@ -26,6 +26,7 @@ export async function readSnapshot(
 ): Promise<Buffer | 'broken' | 'stopped'> {
   const { progress, recorder, committer } = shard;
   Object.assign(progress, {
+    mode: 'replication',
     replid: answer.replid,
     offset: answer.offset,
     db: 0,

@@ -5,7 +5,7 @@ import type { Entry } from './state/port.ts';
 
 /** Published rows whose hash was not found. */
 export interface Missing {
-  /** Rows that the policies of their causes delete. */
+  /** Rows that the policies of their causes delete; not those of a flush, which was told of, as in the stream. */
   readonly rows: number;
   /** Published rows that had a hash when last seen, found or not. */
   readonly published: number;
@@ -30,7 +30,7 @@ export function countMissing(
       const cause = causeOf(db, key, entry);
       if (cause === undefined) continue;
       found.causes.set(cause, (found.causes.get(cause) ?? 0) + 1);
-      if (policies.policy(cause) === 'delete') found.rows++;
+      if (cause !== 'flushed' && policies.policy(cause) === 'delete') found.rows++;
     }
   }
   return { ...found, causes: Object.fromEntries(found.causes) };

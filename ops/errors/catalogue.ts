@@ -60,7 +60,7 @@ export const catalogue = {
   REDIS_NO_PSYNC: {
     meaning: 'The Redis user, or the service as a whole, may not replicate.',
     remedy:
-      'Grant it: ACL SETUSER <user> +psync +replconf +ping (no key patterns are needed). A managed service that refuses PSYNC to all users cannot be captured this way.',
+      'Grant it: ACL SETUSER <user> +psync +replconf +ping (no key patterns are needed). A managed service that refuses PSYNC to all users is followed by its keyspace notifications instead: source.mode auto or notifications, docs/notification-mode.md.',
     recovery: 'stop',
   },
   REDIS_NO_PERMISSION: {
@@ -100,6 +100,12 @@ export const catalogue = {
       'An established connection to the Redis server broke; a replication link is taken up again after the last position.',
     remedy:
       'Nothing, if it was once; if it recurs, look for its reason in the log of the Redis server (client-output-buffer-limit, repl-timeout, CLIENT KILL, a restart).',
+    recovery: 'retry',
+  },
+  NOTIFICATIONS_OFF: {
+    meaning: 'The source follows keyspace notifications, and the Redis server does not send those that it needs.',
+    remedy:
+      'Set notify-keyspace-events to KA (CONFIG SET, or the settings page of a managed service); it is tried again until then.',
     recovery: 'retry',
   },
   MAPPING_INVALID: {

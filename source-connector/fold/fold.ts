@@ -140,8 +140,13 @@ export class Fold<Problem, View extends RowView<Problem>> {
 
   /** Folds FLUSHDB and FLUSHALL for one key. Doing it twice does nothing. */
   flushed(db: number, key: Buffer): void {
+    this.gone(db, key, 'flushed');
+  }
+
+  /** Folds the absence of a key whose cause is known. Doing it twice does nothing. */
+  gone(db: number, key: Buffer, cause: RemovalCause): void {
     const entry = this.#options.state.get(db, key);
-    if (entry?.current != null) this.#remove(db, key, entry, 'flushed');
+    if (entry?.current != null) this.#remove(db, key, entry, cause);
   }
 
   /** Folds SWAPDB for one key: the hashes change places, the published rows stay where they are. Twice undoes it. */

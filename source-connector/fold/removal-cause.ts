@@ -13,6 +13,6 @@ export function causeOf(db: number, key: Buffer, { expireAt }: Entry, time: Fold
 }
 
 /** Why a key is missing from a snapshot: one whose time ran out meanwhile may have expired or have been deleted. */
-export function vanishedCause(entry: Entry, provenTime: number): RemovalCause {
+export function vanishedCause(entry: Pick<Entry, 'expireAt'>, provenTime: number): RemovalCause {
   return entry.expireAt !== 0 && entry.expireAt <= provenTime ? 'ambiguous' : 'vanished';
 }

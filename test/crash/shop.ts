@@ -35,6 +35,8 @@ export interface ShopOptions {
   readonly batchRecords?: number;
   /** Workers that share the source; 1 unless told. Each has a state folder of its own. */
   readonly workers?: number;
+  /** How the source follows the server; by its stream unless told. */
+  readonly mode?: 'notifications';
 }
 
 const SINK = 'warehouse';
@@ -112,7 +114,7 @@ export class Shop {
     const sinkPort = await freePort();
     const args = ['sink', SINK, '-c', first.file];
     const sink = new Connector(scope, { name: 'sink', args, folder, httpPort: sinkPort });
-    const redis = await startRedis(scope);
+    const redis = await startRedis(scope, options.mode === undefined ? [] : ['--notify-keyspace-events', 'KA']);
     const texts = files.map(({ file, state, port }) => ({
       file,
       text: configurationOf({
@@ -236,6 +238,7 @@ async function workerIn(scope: Scope, folder: string, number: number) {
 function configurationOf(options: {
   deletes: ShopOptions['deletes'];
   batchRecords?: number;
+  mode?: 'notifications';
   kafka?: string;
   registry?: string;
   database: string;
@@ -252,6 +255,7 @@ function configurationOf(options: {
     registry: { url: registry },
     source: {
       url: redis,
+      ...(options.mode === undefined ? {} : { mode: options.mode }),
       state,
       ...(options.deletes === 'all' ? { removals: allDelete } : {}),
       // A test's own flushes and expiries, met by a full resync, are no accident.

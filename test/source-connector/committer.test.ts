@@ -51,6 +51,7 @@ function add(committer: Committer, value = 'v'): void {
 
 function at(offset: number): Place {
   return {
+    mode: 'replication',
     replid: 'r',
     offset,
     db: 0,

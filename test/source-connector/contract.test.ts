@@ -38,6 +38,7 @@ function positionUnder(...contracts: Contract[]): Position {
   for (const { mapping, frozen } of contracts) mappings[mapping.name] = frozen;
   return {
     v: 1,
+    mode: 'replication',
     replid: 'r',
     offset: 0,
     db: 0,

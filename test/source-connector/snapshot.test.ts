@@ -114,7 +114,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     clock: unprovenTime,
     held: new HeldKeys(),
     clockFloor: { replid: '', ms: 0 },
-    progress: { replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
+    progress: { mode: 'replication', replid: '', offset: 0, db: 0, inTransaction: false, snapshot: false },
     mappings: {},
     breaker: breaker ?? { rows: 1000, percent: 50, confirmed: undefined },
     unitLimit: records,

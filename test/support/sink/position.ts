@@ -22,6 +22,7 @@ export async function publishPosition(scope: Scope, config: Config, log: EventLo
   if (!isThere) await createTopic(scope, { partitions: 2 }, topic);
   const position = encodePosition({
     v: 1,
+    mode: 'replication',
     replid: 'r'.repeat(40),
     offset: 1,
     db: 0,

@@ -57,6 +57,7 @@ export class Life {
       clock: unprovenTime,
       clockFloor: { replid: '', ms: 0 },
       progress: {
+        mode: position?.mode ?? 'replication',
         replid: position?.replid ?? '',
         offset: position?.offset ?? 0,
         db: position?.db ?? 0,
