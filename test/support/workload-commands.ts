@@ -184,7 +184,17 @@ export class CommandStream {
       ],
       [10, () => ['HDEL', key(), ...this.#names(4)]],
       [1, () => ['HDEL', key(), ...Object.keys(fieldTypes)]],
+      // Hashes become wide, are changed, and become narrow again, or end with their last unmapped field.
+      [3, () => ['HSET', key(), ...this.#fillers(60).flatMap((name) => [name, `${name} `.repeat(4)])]],
+      [2, () => ['HSET', key(), ...this.#pair(), ...this.#fillers(3).flatMap((name) => [name, 'short'])]],
+      [2, () => ['HDEL', key(), ...this.#names(1), ...this.#fillers(50)]],
     ];
+  }
+
+  /** Names of fields that are mapped nowhere, one after the other. */
+  #fillers(most: number): string[] {
+    const first = this.#random.below(40);
+    return Array.from({ length: this.#random.between(1, most) }, (_, n) => `filler:${first + n}`);
   }
 
   #keyCommands(): Choice[] {
