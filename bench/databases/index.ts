@@ -7,6 +7,7 @@ export type { BulkRow, BulkWriter, DatabaseKind, Look } from './database.ts';
 const kinds: ReadonlyMap<string, () => Promise<DatabaseKind>> = new Map([
   ['postgres', async () => (await import('./postgres.ts')).postgres],
   ['mysql', async () => (await import('./mysql.ts')).mysql],
+  ['oracle', async () => (await import('./oracle.ts')).oracle],
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
   ['snowflake', async () => (await import('./snowflake.ts')).snowflake],
   ['cassandra', async () => (await import('./cassandra.ts')).cassandra],

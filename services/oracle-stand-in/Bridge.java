@@ -22,9 +22,11 @@ import java.sql.Types;
 import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.h2.api.Trigger;
 
 /**
  * H2 behind a socket: one connection to it is one session of the database. engine.ts is the other end. Numbers are big-endian.
@@ -77,7 +79,10 @@ public class Bridge {
       System.out.println("READY " + server.getLocalPort());
       while (true) {
         Socket socket = server.accept();
-        new Thread(() -> serve(socket, url, arguments[1])).start();
+        Thread session = new Thread(() -> serve(socket, url, arguments[1]));
+        // H2 looks for the class of a trigger here.
+        session.setContextClassLoader(Bridge.class.getClassLoader());
+        session.start();
       }
     }
   }
@@ -162,10 +167,13 @@ public class Bridge {
       case DEFINE -> {
         String sql = readText(in);
         connection.commit();
-        try (Statement statement = connection.createStatement()) {
-          statement.execute(sql);
+        // H2 locks itself up when two sessions define something at once: one holds its catalogue, the other its monitor.
+        synchronized (Bridge.class) {
+          try (Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+          }
+          connection.commit();
         }
-        connection.commit();
         statements.values().forEach(Bridge::closeQuietly);
         statements.clear();
         answer.writeByte(0);
@@ -321,6 +329,39 @@ public class Bridge {
       statement.close();
     } catch (SQLException error) {
       // It is forgotten all the same.
+    }
+  }
+
+  /**
+   * A trigger that notes each row that is written in another table. Its name says how: name|table|columns|columns of the row.
+   */
+  public static class Noting implements Trigger {
+    String sql;
+    int[] columns;
+
+    @Override
+    public void init(Connection connection, String schema, String name, String table, boolean before, int type)
+        throws SQLException {
+      String[] parts = name.split("\\|");
+      String[] wanted = parts[3].split(",");
+      columns = new int[wanted.length];
+      try (ResultSet found = connection.getMetaData().getColumns(null, schema, table, null)) {
+        while (found.next()) {
+          for (int index = 0; index < wanted.length; index++) {
+            if (found.getString("COLUMN_NAME").equals(wanted[index])) columns[index] = found.getInt("ORDINAL_POSITION") - 1;
+          }
+        }
+      }
+      String binds = String.join(",", Collections.nCopies(wanted.length, "?"));
+      sql = "INSERT INTO \"" + schema + "\".\"" + parts[1] + "\" (" + parts[2] + ") VALUES (" + binds + ")";
+    }
+
+    @Override
+    public void fire(Connection connection, Object[] before, Object[] after) throws SQLException {
+      try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        for (int index = 0; index < columns.length; index++) statement.setObject(index + 1, after[columns[index]]);
+        statement.executeUpdate();
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import { administrator, dictionaryStatements, farRights, systemSchema } from './dictionary.ts';
+import { dictionaryStatements, farRights, systemSchema } from './dictionary.ts';
 import type { Engine } from './engine.ts';
 import { OraError } from './ora-errors.ts';
 import type { Statement } from './statement-text.ts';
@@ -27,15 +27,16 @@ export class Accounts {
     return rows[0]?.[0] ?? undefined;
   }
 
-  /** Ends a session of H2. @param session its number */
-  async kill(session: number): Promise<void> {
-    const [[done] = []] = await this.#engine.texts(`SELECT CAST(ABORT_SESSION(${session}) AS VARCHAR)`);
-    if (done !== 'TRUE') throw new OraError(30, 'User session ID does not exist.');
+  /** Makes a trigger, which H2 lets its administrator do alone. */
+  async createTrigger(schema: string, trigger: string, table: string): Promise<void> {
+    await this.#engine.define(
+      `CREATE TRIGGER ${name(schema)}.${name(trigger)} AFTER INSERT, UPDATE ON ${name(schema)}.${name(table)} ` +
+        'FOR EACH ROW CALL "Bridge$Noting"',
+    );
   }
 
-  /** Carries out a statement about users. @param by who says it: the administrator alone may */
-  async carryOut(statement: Statement, by: string): Promise<void> {
-    if (by !== administrator) throw new OraError(1031, 'insufficient privileges');
+  /** Carries out a statement about users. */
+  async carryOut(statement: Statement): Promise<void> {
     switch (statement.kind) {
       case 'create-user': {
         const user = name(statement.user);
@@ -58,16 +59,14 @@ export class Accounts {
           throw new OraError(1940, 'cannot drop a user that is currently connected');
         }
         await this.#engine.define(`DROP SCHEMA ${name(statement.user)} CASCADE`);
+        await this.#engine.define(`DELETE FROM "${systemSchema}".FAR_USERS WHERE NAME = ${quoted(statement.user)}`);
         await this.#engine.define(`DROP USER ${name(statement.user)}`);
         await this.#engine.define(`DELETE FROM "${systemSchema}".ACCOUNTS WHERE NAME = ${quoted(statement.user)}`);
         return;
       }
       case 'grant': {
-        if (statement.rights.length > 0) await this.#engine.define(farRights(statement.user));
-        return;
-      }
-      case 'kill-session': {
-        await this.kill(statement.session);
+        for (const grant of statement.rights.length > 0 ? farRights(statement.user) : [])
+          await this.#engine.define(grant);
         return;
       }
       default:

@@ -49,9 +49,10 @@ export function dictionaryStatements(password: string): string[] {
     `CREATE TABLE IF NOT EXISTS "${systemSchema}".ACCOUNTS (NAME VARCHAR(128) PRIMARY KEY, PASSWORD VARCHAR(1000))`,
     `MERGE INTO "${systemSchema}".ACCOUNTS a USING (SELECT '${administrator}' AS NAME FROM DUAL) s ON (a.NAME = s.NAME) ` +
       `WHEN NOT MATCHED THEN INSERT (NAME, PASSWORD) VALUES (s.NAME, '${password}')`,
+    `CREATE TABLE IF NOT EXISTS "${systemSchema}".FAR_USERS (NAME VARCHAR(128) PRIMARY KEY)`,
     ...Object.entries(views).map(([name, query]) => `CREATE OR REPLACE VIEW "${systemSchema}"."${name}" AS ${query}`),
     `CREATE OR REPLACE VIEW "${systemSchema}".SESSION_PRIVS AS SELECT PRIVILEGE FROM (${rights}) ` +
-      `WHERE EXISTS (SELECT 1 FROM INFORMATION_SCHEMA.RIGHTS WHERE GRANTEE = CURRENT_USER AND GRANTEDROLE = '${farRole}')`,
+      `WHERE EXISTS (SELECT 1 FROM "${systemSchema}".FAR_USERS WHERE NAME = CURRENT_USER)`,
     `CREATE ROLE IF NOT EXISTS ${farRole}`,
     `GRANT ALTER ANY SCHEMA TO ${farRole}`,
     ...[...Object.keys(views), 'SESSION_PRIVS'].map((name) => `GRANT SELECT ON "${systemSchema}"."${name}" TO PUBLIC`),
@@ -59,8 +60,8 @@ export function dictionaryStatements(password: string): string[] {
 }
 
 /** Statements that let a user into other schemas. */
-export function farRights(user: string): string {
-  return `GRANT ${farRole} TO "${user}"`;
+export function farRights(user: string): string[] {
+  return [`GRANT ${farRole} TO "${user}"`, `INSERT INTO "${systemSchema}".FAR_USERS (NAME) VALUES ('${user}')`];
 }
 
 /** What a session's unqualified names mean: its schema, then the dictionary. */

@@ -215,6 +215,7 @@ function readValue(answer: Answer): EngineValue {
 
 /** Numbers of java.sql.Types. */
 const jdbc = {
+  nothing: 0,
   char: 1,
   numeric: [2, 3],
   integers: [-6, 5, 4, -5],
@@ -246,7 +247,8 @@ function readColumn(answer: Answer): ResultColumn {
   if (type === jdbc.timestampTz) return { ...column, type: oraType.timestampTz, size: 13, scale };
   if (type === jdbc.blob) return { ...column, type: oraType.blob, size: 4000 };
   if (type === jdbc.clob) return { ...column, type: oraType.clob, size: 4000 };
-  if (type !== jdbc.char && type !== jdbc.varchar) throw new Error(`a column ${name} of the JDBC type ${type}`);
+  const texts: readonly number[] = [jdbc.char, jdbc.varchar, jdbc.nothing];
+  if (!texts.includes(type)) throw new Error(`a column ${name} of the JDBC type ${type}`);
   const characters = Math.min(Math.max(digits, 1), 4000);
   const textType = type === jdbc.char ? oraType.char : oraType.varchar;
   return { ...column, type: textType, size: Math.min(characters * 4, 32_767), characters };

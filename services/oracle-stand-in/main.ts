@@ -40,6 +40,7 @@ const database = {
   protocol: protocols[protocol],
   service: service.toUpperCase(),
   accounts: await Accounts.open(openEngine(administrator), password),
+  sessions: new Map(),
   openEngine,
 };
 createServer((socket) => {

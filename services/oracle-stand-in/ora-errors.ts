@@ -45,6 +45,7 @@ const translations: Readonly<Record<string, Translation>> = {
   '42S22': told(904, (message) => `"${named(message)}": invalid identifier`),
   '42000': told(900, (message) => `invalid SQL statement [H2: ${message.slice(0, 200)}]`),
   '42001': told(900, (message) => `invalid SQL statement [H2: ${message.slice(0, 200)}]`),
+  '90040': told(1031, 'insufficient privileges'),
   '90096': told(1031, 'insufficient privileges'),
   '90063': told(1086, (message) => `savepoint '${named(message)}' never established in this session or is invalid`),
   '90079': told(1918, (message) => `user '${named(message)}' does not exist`),

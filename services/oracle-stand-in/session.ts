@@ -1,6 +1,6 @@
 import type { Accounts } from './accounts.ts';
 import { writeEnd, writeStatus, type CallState } from './call-end.ts';
-import { schemaStatements } from './dictionary.ts';
+import { administrator, schemaStatements } from './dictionary.ts';
 import { Engine } from './engine.ts';
 import { readExecute, readReexecute, type BindType, type ExecuteRequest } from './execute-request.ts';
 import { dataTypesAnswer, passProtocolRequest, protocolAnswer, readDataTypesRequest } from './handshake.ts';
@@ -18,6 +18,8 @@ export interface Database {
   readonly protocol: Protocol;
   readonly service: string;
   readonly accounts: Accounts;
+  /** By their numbers. */
+  readonly sessions: Map<number, Session>;
   /** Opens a session of H2 for a user of it. */
   openEngine(user: string): Engine;
 }
@@ -61,6 +63,8 @@ export class Session implements CallState {
   #login: Login | undefined;
   #engine: Engine | undefined;
   #user = '';
+  #schema = '';
+  #number = 0;
   #nextCursor = 1;
   sequence = 0;
   inTransaction = false;
@@ -73,6 +77,7 @@ export class Session implements CallState {
   }
 
   close(): void {
+    this.#database.sessions.delete(this.#number);
     this.#engine?.close();
   }
 
@@ -218,8 +223,10 @@ export class Session implements CallState {
     this.#engine = engine;
     await this.#setSchema(this.#user);
     const [[session] = []] = await engine.texts('SELECT SESSION_ID()');
+    this.#number = Number(session);
+    this.#database.sessions.set(this.#number, this);
     const writer = new TtcWriter();
-    writeWelcome(writer, this.protocol, this.#database.service, Number(session), proof);
+    writeWelcome(writer, this.protocol, this.#database.service, this.#number, proof);
     writeEnd(writer, this);
     return writer.message;
   }
@@ -230,6 +237,7 @@ export class Session implements CallState {
   }
 
   async #setSchema(schema: string): Promise<void> {
+    this.#schema = schema;
     for (const statement of schemaStatements(schema)) await this.#signedIn.define(statement);
   }
 
@@ -314,11 +322,23 @@ export class Session implements CallState {
       case 'set-schema':
         await this.#setSchema(statement.schema);
         return;
+      case 'create-trigger':
+        await this.#database.accounts.createTrigger(this.#schema, statement.name, statement.table);
+        return;
       case 'set-nothing':
         return;
       default:
-        await this.#database.accounts.carryOut(statement, this.#user);
+        if (this.#user !== administrator) throw new OraError(1031, 'insufficient privileges');
+        if (statement.kind === 'kill-session') this.#kill(statement.session);
+        else await this.#database.accounts.carryOut(statement);
     }
+  }
+
+  /** H2 may let it wait for a lock on, and undoes what it did when the lock is given: nobody asks it for more. */
+  #kill(session: number): void {
+    const killed = this.#database.sessions.get(session);
+    if (killed === undefined) throw new OraError(30, 'User session ID does not exist.');
+    killed.onEnd();
   }
 
   #writeRows(writer: TtcWriter, cursor: Cursor, count: number, afterRows?: () => void): void {

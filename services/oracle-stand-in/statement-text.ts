@@ -12,6 +12,8 @@ export type Statement =
   | { readonly kind: 'create-user'; readonly user: string; readonly password: string }
   | { readonly kind: 'alter-user'; readonly user: string; readonly password: string }
   | { readonly kind: 'drop-user'; readonly user: string }
+  /** @see Bridge.java: the trigger's name says what it does. */
+  | { readonly kind: 'create-trigger'; readonly name: string; readonly table: string }
   | { readonly kind: 'grant'; readonly rights: readonly string[]; readonly user: string };
 
 const identifier = String.raw`("[^"]+"|[\w$#]+)`;
@@ -21,6 +23,7 @@ const secret = String.raw`("[^"]*(?:""[^"]*)*"|[\w$#]+)`;
 const knownSettings: readonly RegExp[] = [
   /^NLS_NUMERIC_CHARACTERS = '\.,'$/i,
   /^NLS_(COMP|SORT) = BINARY$/i,
+  /^NLS_CALENDAR = 'GREGORIAN'$/i,
   /^TIME_ZONE = '\+00:00'$/i,
   /^ISOLATION_LEVEL = READ COMMITTED$/i,
   /^DDL_LOCK_TIMEOUT = \d+$/i,
@@ -67,6 +70,19 @@ const special: readonly (readonly [form: RegExp, recognise: Recognise])[] = [
       const strange = list.find((right) => !ordinaryRights.test(right) && !farRights.test(right));
       if (strange !== undefined) throw unknown(`GRANT ${strange}`);
       return { kind: 'grant', rights: list.filter((right) => farRights.test(right)), user: nameOf(user) };
+    },
+  ],
+  [
+    // The one form of a trigger that is known: it notes each row that is written in another table. Bridge.java does so.
+    new RegExp(
+      `^CREATE TRIGGER ${identifier} AFTER INSERT OR UPDATE ON ${identifier} FOR EACH ROW BEGIN ` +
+        String.raw`INSERT INTO ${identifier} \(([\w, ]+)\) VALUES \(:NEW\.(\w+(?:, :NEW\.\w+)*)\); END;$`,
+      'i',
+    ),
+    ([trigger = '', table = '', target = '', columns = '', values = '']) => {
+      const parts = [nameOf(trigger), nameOf(target), ...[columns, values].map((list) => list.toUpperCase())];
+      const name = parts.join('|').replaceAll(/, (:NEW\.)?/g, ',');
+      return { kind: 'create-trigger', name, table: nameOf(table) };
     },
   ],
 ];

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { cassandra } from './cassandra/options.ts';
 import { mysql } from './mysql/options.ts';
+import { oracle } from './oracle/options.ts';
 import type { Dialect, DialectModule, DialectOptions } from './port.ts';
 import { postgres } from './postgres/options.ts';
 import { snowflake } from './snowflake/options.ts';
@@ -11,6 +12,7 @@ const entries = {
   cassandra: { options: cassandra, load: () => import('./cassandra/index.ts') },
   postgres: { options: postgres, load: () => import('./postgres/index.ts') },
   mysql: { options: mysql, load: () => import('./mysql/index.ts') },
+  oracle: { options: oracle, load: () => import('./oracle/index.ts') },
   snowflake: { options: snowflake, load: () => import('./snowflake/index.ts') },
   sqlite: { options: sqlite, load: () => import('./sqlite/index.ts') },
 };

@@ -20,7 +20,7 @@ export interface ContractBinding {
 export interface Traits {
   /** Texts hold the character NUL; elsewhere a row with one is refused. */
   readonly nulInText: boolean;
-  /** An empty text is the same as null. */
+  /** An empty text, and no bytes, are the same as null. */
   readonly emptyIsNull: boolean;
   /** The finest time that a column of timestamps keeps, microseconds: 1 or 1000. */
   readonly timestampUnit: 1n | 1000n;

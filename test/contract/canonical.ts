@@ -39,7 +39,7 @@ export function canonicalRow(columns: readonly TestColumn[], values: readonly Co
 
 /** What becomes of an event's value in a database: what it cannot keep apart is not expected to come back. */
 export function kept(traits: Traits, type: ColumnType, value: ColumnValue): ColumnValue {
-  if (value === '' && traits.emptyIsNull && type === 'string') return null;
+  if (traits.emptyIsNull && (value === '' || (Buffer.isBuffer(value) && value.length === 0))) return null;
   if ((type === 'timestamp' || type === 'timestamp-millis') && value !== null && !Buffer.isBuffer(value)) {
     const micros = BigInt(value);
     const unit = traits.timestampUnit;
