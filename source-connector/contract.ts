@@ -3,7 +3,7 @@ import { AfterwriteError } from '../ops/errors/index.ts';
 import { registerSchemas, type Mapping, type SchemaRegistry } from '../schemas/index.ts';
 import { beginsWith } from './bytes.ts';
 import type { CapturesKey } from './decode/ports.ts';
-import type { FrozenMapping, Position } from './position.ts';
+import type { FrozenMapping } from './position.ts';
 
 /** A mapping with what Kafka and the registry have agreed to. */
 export interface Contract {
@@ -41,34 +41,14 @@ export async function agreeOnSchemas(
   return contracts;
 }
 
-/**
- * Compares the mappings with those that the last position was committed under.
- * @returns whether the stream can go on from the position; if not, only a full resync tells what the new mappings need.
- * @throws AfterwriteError KEY_CHANGED when something differs that must never change while a topic lives (rule 12)
- */
-export function sameMappings(contracts: readonly Contract[], position: Position): boolean {
-  for (const { mapping, frozen } of contracts) {
-    // By topic, not by name: a mapping under another name writes to the same partitions.
-    const before = Object.values(position.mappings).find(({ topic }) => topic === frozen.topic);
-    if (before === undefined) continue;
-    const changed = changeOf(before, frozen);
-    if (changed !== undefined) {
-      throw new AfterwriteError(
-        'KEY_CHANGED',
-        `the mapping ${mapping.name} writes to a topic with other keys than before: ${changed}`,
-        {
-          where: { topic: frozen.topic },
-        },
-      );
-    }
-  }
-  const names = contracts.map(({ mapping }) => mapping.name);
-  return (
-    names.length === Object.keys(position.mappings).length &&
-    contracts.every(({ mapping, frozen }) => {
-      const before = position.mappings[mapping.name];
-      return before?.topic === frozen.topic && before.fingerprint === frozen.fingerprint;
-    })
+/** @throws AfterwriteError KEY_CHANGED when something differs that must never change while a topic lives (rule 12) */
+export function checkFrozen(mapping: string, before: FrozenMapping, now: FrozenMapping): void {
+  const changed = changeOf(before, now);
+  if (changed === undefined) return;
+  throw new AfterwriteError(
+    'KEY_CHANGED',
+    `the mapping ${mapping} writes to a topic with other keys than before: ${changed}`,
+    { where: { topic: now.topic } },
   );
 }
 

@@ -44,9 +44,10 @@ export class LongCommands {
   }
 
   async #flush(mutation: Extract<Mutation, { kind: 'flush' }>, command: DecodedCommand): Promise<void> {
-    const { state, fold, told } = this.#shard;
+    const { state, fold, told, filler } = this.#shard;
     const { slots } = mutation;
     told.flushed(mutation.db, slots);
+    filler?.flushed(command.end);
     for (const db of mutation.db === 'all' ? state.databases() : [mutation.db]) {
       for (const key of state.keys(db)) {
         if (slots !== 'all' && !isInSlots(key, slots)) continue;
@@ -58,8 +59,11 @@ export class LongCommands {
 
   #swap(mutation: Extract<Mutation, { kind: 'swap' }>, time: FoldTime): Unresolved | undefined {
     const { a, b } = mutation;
-    const { state, fold, unitLimit } = this.#shard;
+    const { state, fold, unitLimit, filler } = this.#shard;
     if (a === b) return undefined;
+    if (filler?.scans === true) {
+      return { kind: 'unresolved', reason: 'SWAPDB while a mapping is being filled', db: a, key: Buffer.alloc(0) };
+    }
     // Doing it twice would undo it, so it is never cut; a swap too large for one batch is read as a snapshot instead.
     if (state.count(a) + state.count(b) > unitLimit) {
       return {

@@ -54,6 +54,10 @@ export function isRejected(mark: Buffer | null): boolean {
   return mark?.[0] === REJECTED || mark?.[0] === REJECTED_INHERITING;
 }
 
+export function isKept(mark: Buffer | null): boolean {
+  return mark?.[0] === KEPT;
+}
+
 export function isInheriting(mark: Buffer | null): boolean {
   return mark?.[0] === INHERITING;
 }

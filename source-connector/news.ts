@@ -61,6 +61,16 @@ export function newsTo(
       metrics.keyRead();
       log.debug({ reason }, 'a key was read beside the stream');
     },
+    filling: (mapping, keys) => {
+      status.filling(mapping, keys);
+    },
+    fillWaits: (error, waitMs) => {
+      log.warn({ err: error, waitMs }, 'the keys of a mapping cannot be read yet; the stream goes on');
+    },
+    filled: (mapping, keys, missing) => {
+      status.filling(undefined, 0);
+      log.info({ mapping, keys, missing }, 'the mapping is filled');
+    },
     waits: (error, waitMs) => {
       status.trouble = error.message;
       status.waits(waitMs);
@@ -75,6 +85,7 @@ export function newsTo(
       metrics.mode(status.way);
       metrics.link(answer);
       if (answer === 'continue') status.offset = offset;
+      else status.filling(undefined, 0);
       log.info({ answer, replid, offset }, answer === 'full' ? 'full resync' : 'the stream goes on');
     },
     snapshotProgress: (bytes, total) => {

@@ -9,12 +9,16 @@ import type { MasterClock } from './capture/clock.ts';
 import type { Feed } from './capture/feed.ts';
 import { FencedReader } from './capture/fenced-reader.ts';
 import type { Followed } from './capture/followed.ts';
+import { KeyspaceReader } from './capture/keyspace-reader.ts';
 import { ResyncPace } from './capture/resync-pace.ts';
 import type { ReplicationSession, ResumePoint } from './capture/session.ts';
 import { Committer, type CommitLimits } from './committer.ts';
-import { captureOf, sameMappings, type Contract } from './contract.ts';
+import { captureOf, type Contract } from './contract.ts';
 import { RdbDecoder } from './decode/rdb.ts';
 import { CommandDecoder } from './decode/stream.ts';
+import { beginFills } from './fill/begin.ts';
+import { NOTHING_TO_FILL, planFills, type FillPlan } from './fill/plan.ts';
+import { fillingOf } from './fill/wiring.ts';
 import { Fold } from './fold/fold.ts';
 import { HeldKeys } from './held-keys.ts';
 import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
@@ -74,26 +78,32 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
     if (position !== null) checkVersions(options.contracts, position);
-    const agrees = position !== null && sameMappings(options.contracts, position);
-    const goesOn = agrees && position.mode === 'replication' && !position.snapshot && !options.resync;
+    const asked = position === null ? NOTHING_TO_FILL : planFills(options.contracts, position);
+    const goesOn = position?.mode === 'replication' && !position.snapshot && !options.resync;
     const rebuild = { ...options, marksTopic: options.topics.marks };
     const { store, recovered } = await recoverState(options.stateFolder, position?.log ?? null, rebuild, log);
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
-    const wired = wire({ options, state: store, position, stopping, sender, reader });
+    const plan = recovered ? asked : NOTHING_TO_FILL;
+    const wired = wire({ options, state: store, position, stopping, sender, reader, plan });
     try {
+      if (position !== null) await beginFills(wired, plan, position, rebuild);
       if (options.mode !== 'notifications') {
         const refusal = await carry(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
         if (refusal === undefined) return;
         news.fallsBack(refusal);
+        // A session of key events compares all keys.
+        wired.filler?.endAll();
         await carryKeyEvents(wired, keyEvents(options)).catch((error: unknown) => {
           throw neitherWay(refusal, error);
         });
       } else {
+        wired.filler?.endAll();
         await carryKeyEvents(wired, keyEvents(options));
       }
     } finally {
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
+      wired.filler?.close();
       await store.close();
     }
   } finally {
@@ -108,11 +118,12 @@ interface Parts {
   readonly position: Position | null;
   readonly sender: TransactionalSender;
   readonly reader: FencedReader;
+  readonly plan: FillPlan;
   readonly stopping: AbortSignal;
 }
 
 /** Makes the stages and ties them together. */
-function wire({ options, state, position, sender, reader, stopping }: Parts): Shard {
+function wire({ options, state, position, sender, reader, stopping, plan }: Parts): Shard {
   const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
   const views = contracts.map((contract) => viewOf(contract, options));
   const lookUp = (db: number, key: Buffer): MappingView | undefined => views.find((view) => view.captures(db, key));
@@ -134,9 +145,16 @@ function wire({ options, state, position, sender, reader, stopping }: Parts): Sh
   const fold = new Fold({ state, captures, viewOf: lookUp, output: recorder });
   const { mode, replid, offset, db, inTransaction } = position ?? NOWHERE;
   recorder.replid = replid;
-  return {
+  const filling = fillingOf(plan, contracts, new KeyspaceReader(options.redis.endpoint), {
     state,
     fold,
+    captures,
+    journal: recorder,
+  });
+  return {
+    state,
+    ...filling,
+    left: plan.left,
     recorder,
     committer,
     captures,
@@ -311,6 +329,7 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Ca
   }
   progress.replid = answer.replid;
   recorder.replid = answer.replid;
+  shard.filler?.follow(answer.replid);
   const { offset, db, inTransaction } = progress;
   const decoder = new CommandDecoder({ captures, ignoreCommands, offset, db, inTransaction });
   decoder.push(rest);

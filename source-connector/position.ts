@@ -15,6 +15,23 @@ const frozenTopic = z.strictObject({
   content: z.string().optional(),
 });
 
+const fillCursor = z.strictObject({
+  /** The run of the server that it counts in. */
+  run: z.string(),
+  db: z.int(),
+  /** The cursor of SCAN in this database. */
+  at: z.string(),
+});
+
+const fill = z.strictObject({
+  /** `scan`: the server's keys are gone over; `refold`: the hashes of the state are. */
+  stage: z.enum(['scan', 'refold']),
+  /** Up to where the keys were read and folded; null at the start. */
+  cursor: fillCursor.nullable(),
+  /** Hashes that were folded so far. */
+  keys: z.int(),
+});
+
 const schema = z.strictObject({
   v: z.literal(1),
   /**
@@ -42,6 +59,10 @@ const schema = z.strictObject({
   clock: z.number(),
   log: z.strictObject({ logId: z.string(), sequence: z.int() }),
   mappings: z.record(z.string(), frozenTopic),
+  /** Mappings whose topic may lack rows, or hold rows without columns that they have now, with how far that has come. */
+  fills: z.record(z.string(), fill).default({}),
+  /** By topic: mappings that were taken away, and whose published rows the state still knows. */
+  left: z.record(z.string(), frozenTopic).default({}),
   /** When it was written, for people. */
   at: z.string(),
 });
@@ -54,6 +75,12 @@ export type Position = z.infer<typeof schema>;
 
 /** What must stay as it was for a mapping while its topic lives (rule 12), and what tells that the mapping changed. */
 export type FrozenMapping = z.infer<typeof frozenTopic>;
+
+/** How far a mapping is filled (rule 8). */
+export type Fill = z.infer<typeof fill>;
+
+/** Where SCAN goes on. */
+export type FillCursor = z.infer<typeof fillCursor>;
 
 export function encodePosition(position: Position): Buffer {
   return Buffer.from(JSON.stringify(position));

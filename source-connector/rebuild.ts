@@ -6,9 +6,7 @@ import type { Contract } from './contract.ts';
 import { readMarkRecord } from './mark.ts';
 import { createState, openState } from './state/open.ts';
 import type { StateStore, StateTag } from './state/port.ts';
-
-/** A hash that was there when its row was published; what it held is for the snapshot to say. */
-const UNKNOWN_HASH = Buffer.alloc(0);
+import { UNREAD_HASH } from './unread-hash.ts';
 
 const NOT_HERE = { current: null, expireAt: 0, published: null, mark: null };
 
@@ -45,7 +43,15 @@ export async function recoverState(
   }
   const { store } = await createState(folder);
   try {
-    const keys = await rebuildState(store, options);
+    await readPublished(
+      store,
+      options,
+      () => true,
+      async () => {
+        if (store.unsealedBytes > PIECE) await store.sync(store.seal());
+      },
+    );
+    const keys = store.databases().reduce((sum, db) => sum + store.count(db), 0);
     log.info({ keys }, 'the state is rebuilt from the topics');
     return { store, recovered: false };
   } catch (error) {
@@ -55,11 +61,16 @@ export async function recoverState(
 }
 
 /**
- * Fills an empty state with what the topics and the marks say was published. The compacted topics are the truth about
- * that, so the snapshot that follows publishes exactly the differences, deletes included.
- * @returns how many keys it found
+ * Lays into the state what the topics and the marks say was published, of the keys that are wanted. The compacted topics
+ * are the truth about that, so what reads the hashes then publishes exactly the differences, deletes included.
+ * @param makeRoom is asked again and again: the state's changes may become too many to be held in memory
  */
-async function rebuildState(state: StateStore, options: RebuildOptions): Promise<number> {
+export async function readPublished(
+  state: StateStore,
+  options: RebuildOptions,
+  isWanted: (db: number, key: Buffer) => boolean,
+  makeRoom: () => Promise<void>,
+): Promise<void> {
   const { kafka, registry, contracts, marksTopic, shard } = options;
   const reader = await PartitionReader.open({ resolve: kafka });
   try {
@@ -68,6 +79,7 @@ async function rebuildState(state: StateStore, options: RebuildOptions): Promise
       await readTopicToEnd(reader, mapping.topic, async ({ value }) => {
         if (value === null) return;
         const { shard: publisher, db, key, row, schemaId } = await rows.read(value);
+        if (!isWanted(db, key)) return;
         if (publisher !== shard) {
           // Another shard's hash now (rule 3), even if it was this one's before.
           if (state.get(db, key) !== undefined) state.put(db, key, NOT_HERE);
@@ -76,23 +88,22 @@ async function rebuildState(state: StateStore, options: RebuildOptions): Promise
         const header = Buffer.alloc(4);
         header.writeUInt32BE(schemaId);
         const published = row === null ? null : Buffer.concat([header, row]);
-        state.put(db, key, { current: published === null ? null : UNKNOWN_HASH, expireAt: 0, published, mark: null });
-        if (state.unsealedBytes > PIECE) await state.sync(state.seal());
+        state.put(db, key, { current: published === null ? null : UNREAD_HASH, expireAt: 0, published, mark: null });
+        await makeRoom();
       });
     }
     await readToEnd(reader, { topic: marksTopic, partition: shard }, (record) => {
       if (record.key === null) return;
       const { db, key, kept, mark } = readMarkRecord(record.key, record.value);
       const published = state.get(db, key)?.published ?? null;
-      if (kept && published === null) return;
+      if (!isWanted(db, key) || (kept && published === null)) return;
       state.put(db, key, {
-        current: kept || (published === null && mark === null) ? null : UNKNOWN_HASH,
+        current: kept || (published === null && mark === null) ? null : UNREAD_HASH,
         expireAt: 0,
         published,
         mark,
       });
     });
-    return state.databases().reduce((sum, db) => sum + state.count(db), 0);
   } finally {
     await reader.close();
   }

@@ -31,6 +31,7 @@ export class ReplicationStatus {
   readonly #options: StatusOptions;
   #state: ReplicationState = 'starting';
   #snapshot: { readonly bytes: number; readonly total: number | undefined } = { bytes: 0, total: undefined };
+  #filling: ReplicationFigures['filling'];
   /** When the next attempt comes, ms of the monotonic clock. */
   #nextAttemptAt: number | undefined;
 
@@ -43,7 +44,9 @@ export class ReplicationStatus {
     return this.#state;
   }
 
-  enter(state: ReplicationState): void {
+  /** @param told what is done on the link; while a mapping is filled, following the stream is a state of its own */
+  enter(told: ReplicationState): void {
+    const state = told === 'streaming' && this.#filling !== undefined ? 'filling' : told;
     if (state !== 'reconnecting') this.#nextAttemptAt = undefined;
     if (state === this.#state) return;
     this.#state = state;
@@ -55,6 +58,12 @@ export class ReplicationStatus {
   waits(ms: number): void {
     this.#nextAttemptAt = performance.now() + ms;
     this.enter('reconnecting');
+  }
+
+  /** So many hashes of a mapping are folded; undefined: no mapping is being filled any more. */
+  filling(mapping: string | undefined, keys: number): void {
+    this.#filling = mapping === undefined ? undefined : { mapping, keys };
+    if (this.#state === 'streaming' || this.#state === 'filling') this.enter('streaming');
   }
 
   snapshotProgress(bytes: number, total: number | undefined): void {
@@ -74,7 +83,7 @@ export class ReplicationStatus {
 
   /** For /healthz and /readyz. `reason`: why it is not ok. */
   part(reason: string | undefined): PartStatus {
-    const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs, keys } =
+    const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs, keys, filling } =
       this.#figures();
     const inSnapshot = this.#state === 'snapshot';
     const details = {
@@ -88,6 +97,7 @@ export class ReplicationStatus {
       spillLimit,
       ...(keys === undefined ? {} : { waitingKeys: keys.waiting, comparedKeys: keys.compared ?? null }),
       ...(nextAttemptMs === undefined ? {} : { nextAttemptMs }),
+      ...(filling === undefined ? {} : { filling: filling.mapping, filledKeys: filling.keys }),
       ...(inSnapshot ? { snapshotBytes, snapshotTotal: snapshotTotal ?? null } : {}),
     };
     return reason === undefined ? { ok: true, details } : { ok: false, reason, details };
@@ -99,6 +109,7 @@ export class ReplicationStatus {
     return {
       snapshotBytes: this.#snapshot.bytes,
       snapshotTotal: this.#snapshot.total,
+      filling: this.#filling,
       lagBytes: this.lag.bytes,
       lagMs: keys?.lagMs ?? this.lag.ms(now),
       keys,

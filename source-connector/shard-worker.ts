@@ -63,6 +63,9 @@ export interface ShardWorkerOptions extends ShardSettings {
 /** Bytes that may come while the disk is slow to take what came before. */
 const BUFFER = 8 * 1024 * 1024;
 
+/** States in which a shard does its job. */
+const followed: ReadonlySet<string> = new Set(['streaming', 'filling', 'spilling', 'following']);
+
 /** Runs one shard's pipeline, life after life, until it is stopped or a person has to act. */
 export class ShardWorker {
   readonly #options: ShardWorkerOptions;
@@ -136,7 +139,7 @@ export class ShardWorker {
   /** Whether the shard follows its server; for /readyz. */
   ready(): PartStatus {
     const { state, offset, trouble, text } = this.#status;
-    const follows = (state === 'streaming' || state === 'spilling' || state === 'following') && offset >= 0;
+    const follows = followed.has(state) && offset >= 0;
     return this.#status.part(trouble ?? (follows ? undefined : `the shard is ${text}`));
   }
 

@@ -3,9 +3,10 @@ import type { SlotRange } from './decode/key-slot.ts';
 import type { CapturesKey } from './decode/ports.ts';
 import type { Committer, Place } from './committer.ts';
 import type { Fold } from './fold/fold.ts';
+import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { HeldKeys } from './held-keys.ts';
 import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
-import type { FrozenMapping, Position } from './position.ts';
+import type { Fill, FrozenMapping, Position } from './position.ts';
 import type { StateStore } from './state/port.ts';
 
 /** Proven bounds of the master's time, and its evictions (capture/clock.ts). */
@@ -62,6 +63,46 @@ export interface Breaker {
   readonly confirmed: number | undefined;
 }
 
+/** What a step of filling mappings needs from whoever follows the stream. It is made between two units. */
+export interface FillTurn {
+  readonly shard: Shard;
+  /** The stream is folded up to here. */
+  readonly offset: number;
+  /** Commits what was folded so far. */
+  readonly cut: () => Promise<void>;
+}
+
+/** What fills mappings while the stream of all goes on: fill/filler.ts. */
+export interface Filling {
+  /** What a position says of it. */
+  readonly facts: Record<string, Fill>;
+  /** Whether the state may know nothing of keys that exist. */
+  readonly scans: boolean;
+  /** Whether something has changed that a position should tell though nothing is published. */
+  readonly isDue: boolean;
+  /** When the next step can be made; undefined when that is for the stream or the commit to say. */
+  wake(isFull: boolean): Promise<unknown> | undefined;
+  /** From now on the stream is that of this replid: what was read on another one does not count (rule 6). */
+  follow(replid: string): void;
+  /** The stream has removed many keys, by a command that ends at this offset. */
+  flushed(offset: number): void;
+  /**
+   * Does what can be done now.
+   * @returns what only a full resync can find out, when the server does not let the keys be read
+   * @throws AfterwriteError VANISHED_BREAKER
+   */
+  step(turn: FillTurn): Promise<Unresolved | undefined>;
+  /** Keys that change faster than they can be read beside the stream. */
+  takeStubborn(): readonly { readonly db: number; readonly key: Buffer }[];
+  /** Such a key could not be read either while the stream waited. */
+  readLater(db: number, key: Buffer): void;
+  /** A position was committed. */
+  committed(): void;
+  /** A full resync has filled all mappings. */
+  endAll(): void;
+  close(): void;
+}
+
 /** Everything that following a stream and reading a snapshot need; wired by pipeline.ts. */
 export interface Shard {
   readonly state: StateStore;
@@ -80,6 +121,10 @@ export interface Shard {
   readonly clockFloor: { readonly replid: string; readonly ms: number };
   readonly progress: Progress;
   readonly mappings: Readonly<Record<string, FrozenMapping>>;
+  /** Fills mappings that have changed since the position was committed; not there when none has to be filled. */
+  readonly filler?: Filling;
+  /** By topic: mappings that were taken away, and whose rows the state knows. */
+  readonly left?: Readonly<Record<string, FrozenMapping>>;
   readonly breaker: Breaker;
   /** Hashes that one unit may hold in memory: the records of the largest batch. */
   readonly unitLimit: number;
@@ -95,6 +140,12 @@ export interface ShardNews {
   flushed(db: number | 'all', slots: readonly SlotRange[] | 'all'): void;
   /** A key was read beside the stream, for this reason. */
   keyRead(reason: string): void;
+  /** So many hashes of a mapping are folded while the stream goes on. */
+  filling(mapping: string, keys: number): void;
+  /** A mapping cannot be filled now; it is tried again after so many ms. */
+  fillWaits(error: AfterwriteError, waitMs: number): void;
+  /** A mapping is filled. */
+  filled(mapping: string, keys: number, missing: Readonly<Partial<Record<RemovalCause, number>>>): void;
   snapshotProgress(bytes: number, total: number | undefined): void;
   snapshotRead(facts: {
     hashes: number;
@@ -125,5 +176,7 @@ export function placeOf(
     version: shard.recorder.version,
     clock: shard.clock.notBefore(offset),
     mappings: shard.mappings,
+    fills: shard.filler?.facts ?? {},
+    left: shard.left ?? {},
   };
 }

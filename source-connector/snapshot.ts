@@ -42,6 +42,7 @@ export async function readSnapshot(
   session.snapshotRead(rest.length);
   await reader.removeVanished();
   progress.snapshot = false;
+  shard.filler?.endAll();
   recorder.endSnapshot();
   await committer.cut(placeOf(shard, answer.offset, progress), performance.now());
   await committer.settled();

@@ -19,20 +19,23 @@ export async function followStream(
   session: ReplicationSession,
   decoder: StreamDecoder,
 ): Promise<LinkEnd> {
-  const { committer } = shard;
+  const { committer, filler } = shard;
   const follower = new Follower(shard, session, decoder);
   let pending = session.read();
   for (;;) {
     const unresolved = await follower.foldBuffered();
     if (unresolved !== undefined) return unresolved;
     committer.check();
+    const failed = await follower.fill();
+    if (failed !== undefined) return failed;
     const may = !decoder.inTransaction && !follower.holds;
-    const due = may ? committer.dueIn(performance.now(), decoder.offset) : undefined;
+    const due = may ? follower.dueIn() : undefined;
     if (due === 0 && committer.underway === undefined) {
       await follower.cut();
       continue;
     }
-    const chunk = await firstOf(pending, committer.underway, due === 0 ? undefined : due);
+    const wake = may ? filler?.wake(committer.full) : undefined;
+    const chunk = await firstOf(pending, committer.underway, wake, due === 0 ? undefined : due);
     if (chunk === undefined) continue;
     if (chunk === null) return await follower.finish();
     decoder.push(chunk);
@@ -98,11 +101,33 @@ class Follower {
     return undefined;
   }
 
+  /** How long until what was folded has to be committed, ms; undefined when nothing waits. */
+  dueIn(): number | undefined {
+    const { committer, filler } = this.#shard;
+    return filler?.isDue === true ? 0 : committer.dueIn(performance.now(), this.#decoder.offset);
+  }
+
+  /** Goes on with mappings that are being filled, where the stream stands between two units. */
+  async fill(): Promise<Unresolved | undefined> {
+    const { filler } = this.#shard;
+    const { inTransaction, offset } = this.#decoder;
+    if (filler === undefined || inTransaction || this.holds) return undefined;
+    const failed = await filler.step({ shard: this.#shard, offset, cut: () => this.cut() });
+    if (failed !== undefined) return failed;
+    for (const place of filler.takeStubborn()) {
+      const reason = 'a key that changes faster than it can be read beside the stream';
+      const left = await this.#hold({ kind: 'unresolved', reason, ...place }, { name: 'SNAPSHOT', end: offset });
+      if (left !== undefined) filler.readLater(place.db, place.key);
+    }
+    return undefined;
+  }
+
   /** Commits what was folded so far, and acknowledges it to the master when Kafka has it. */
   async cut(): Promise<void> {
-    const { committer, progress } = this.#shard;
+    const { committer, progress, filler } = this.#shard;
     const { offset } = progress;
     await committer.cut(placeOf(this.#shard, offset, progress), performance.now());
+    filler?.committed();
     void committer.underway?.then(() => {
       if (!this.#ended && !committer.failed) this.#acknowledge(offset);
     });
@@ -120,12 +145,7 @@ class Follower {
     }
     // A half of a MULTI is not committed: the next start reads it again from before the MULTI. So is what came since a
     // key was held back.
-    if (
-      !this.#decoder.inTransaction &&
-      !this.holds &&
-      committer.dueIn(performance.now(), this.#decoder.offset) !== undefined
-    )
-      await this.cut();
+    if (!this.#decoder.inTransaction && !this.holds && this.dueIn() !== undefined) await this.cut();
     await committer.settled();
     this.#ended = true;
     return 'stopped';
@@ -194,7 +214,10 @@ class Follower {
    * Reads the key that the stream does not say enough of, and holds it back until the stream has come to where it was
    * read. @returns what a full resync has to find out, when the key cannot be read
    */
-  async #hold(unresolved: Unresolved, { name, end }: DecodedCommand): Promise<Unresolved | undefined> {
+  async #hold(
+    unresolved: Unresolved,
+    { name, end }: Pick<DecodedCommand, 'name' | 'end'>,
+  ): Promise<Unresolved | undefined> {
     const { db, key } = unresolved;
     // Of any key.
     if (key.length === 0) return unresolved;
@@ -235,14 +258,15 @@ function tooFarBehind({ name, db }: DecodedCommand): Unresolved {
   return { kind: 'unresolved', reason: `${name} while a key is held back`, db, key: Buffer.alloc(0) };
 }
 
-/** The next chunk (null: the link is gone), or undefined when the commit is over or the time has passed first. */
+/** The next chunk (null: the link is gone), or undefined when the commit is over, a mapping can be filled on, or the time has passed first. */
 async function firstOf(
   chunk: Promise<Buffer | null>,
   underway: Promise<void> | undefined,
+  wake: Promise<unknown> | undefined,
   ms: number | undefined,
 ): Promise<Buffer | null | undefined> {
   const others: Promise<undefined>[] = [];
-  if (underway !== undefined) others.push(underway.then(() => undefined));
+  for (const other of [underway, wake]) if (other !== undefined) others.push(other.then(() => undefined));
   let timer: NodeJS.Timeout | undefined;
   if (ms !== undefined) {
     others.push(

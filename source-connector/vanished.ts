@@ -3,6 +3,8 @@ import type { RemovalCause } from './fold/change.ts';
 import type { Shard } from './shard.ts';
 import type { Entry } from './state/port.ts';
 
+export { vanishedCause } from './fold/removal-cause.ts';
+
 /** Published rows whose hash was not found. */
 export interface Missing {
   /** Rows that the policies of their causes delete; not those of a flush, which was told of, as in the stream. */

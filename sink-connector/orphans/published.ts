@@ -23,6 +23,8 @@ export interface Published {
 const positionSchema = z.object({
   snapshot: z.boolean(),
   version: z.number(),
+  /** Mappings that are being filled while the stream goes on. */
+  fills: z.record(z.string(), z.object({ stage: z.string() })).default({}),
   mappings: z.record(z.string(), z.object({ topic: z.string(), partitions: z.int(), keySchemaId: z.int() })),
 });
 
@@ -72,9 +74,14 @@ function publishedBy(value: Buffer | null, positions: string, shard: number, top
       cause,
     });
   }
-  const frozen = Object.values(position.mappings).find((mapping) => mapping.topic === topic);
-  if (frozen === undefined) return unknown(`shard ${shard} of the source has not begun to publish this topic yet`);
-  const lacking = position.snapshot ? `shard ${shard} of the source reads a snapshot` : undefined;
+  const [name, frozen] = Object.entries(position.mappings).find(([, mapping]) => mapping.topic === topic) ?? [];
+  if (name === undefined || frozen === undefined)
+    return unknown(`shard ${shard} of the source has not begun to publish this topic yet`);
+  const lacking = position.snapshot
+    ? `shard ${shard} of the source reads a snapshot`
+    : position.fills[name]?.stage === 'scan'
+      ? `shard ${shard} of the source has not read all hashes of this topic yet`
+      : undefined;
   return { lacking, keySchemaId: frozen.keySchemaId, partitions: frozen.partitions, version: BigInt(position.version) };
 }
 

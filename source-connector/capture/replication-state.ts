@@ -8,6 +8,8 @@ export const replicationStates = {
   handshake: 'the connector introduces itself and asks for the stream',
   snapshot: 'a full resync: n of m bytes of the snapshot are read',
   streaming: 'the stream is followed; so many bytes and ms are not in Kafka yet',
+  filling:
+    'as streaming, and hashes of a mapping are folded that the stream does not tell of: it was added, changed, or is back',
   spilling: 'the stream comes faster than Kafka takes it: n of m bytes wait on disk',
   'backing-off': 'as much waits on disk as may: the link is closed until Kafka has taken it',
   subscribing: 'in notification mode: the key events of the server are subscribed to',
@@ -42,6 +44,8 @@ export interface ReplicationFigures {
   readonly snapshotBytes: number;
   /** Undefined while the server sends a snapshot whose size it does not know. */
   readonly snapshotTotal: number | undefined;
+  /** The mapping that is being filled, and how many hashes of it are folded; undefined when none is. */
+  readonly filling: { readonly mapping: string; readonly keys: number } | undefined;
   readonly lagBytes: number;
   readonly lagMs: number;
   readonly spilledBytes: number;
@@ -54,12 +58,15 @@ export interface ReplicationFigures {
 
 /** A state with its figures in one line, such as `snapshot, 12 of 100 bytes`. */
 export function replicationText(state: ReplicationState, figures: ReplicationFigures): string {
-  const { snapshotBytes, snapshotTotal, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs, keys } = figures;
+  const { snapshotBytes, snapshotTotal, filling, lagBytes, lagMs, spilledBytes, spillLimit, nextAttemptMs, keys } =
+    figures;
   switch (state) {
     case 'snapshot':
       return `snapshot, ${snapshotBytes} of ${snapshotTotal ?? 'an unknown number of'} bytes`;
     case 'streaming':
       return `streaming, ${lagBytes} bytes and ${lagMs} ms behind`;
+    case 'filling':
+      return `filling mapping ${filling?.mapping ?? '?'}: ${filling?.keys ?? 0} keys, ${lagBytes} bytes and ${lagMs} ms behind`;
     case 'spilling':
     case 'backing-off':
       return `${state}, ${spilledBytes} of ${spillLimit} bytes wait on disk, ${lagBytes} bytes and ${lagMs} ms behind`;

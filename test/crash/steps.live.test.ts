@@ -36,13 +36,16 @@ const orphanSteps = ['sink.orphans-found', 'sink.orphans-removed'] as const;
 /** Passed only where a server is followed by its key events: test/crash/key-events.live.test.ts ends a source there. */
 const keyEventSteps = ['source.keys-read', 'source.keys-compared'] as const;
 
+/** Passed only while a mapping is filled: test/source-connector/fill.live.test.ts ends a source there. */
+const fillSteps = ['source.fill-page', 'source.fill-refolded', 'source.fill-vanished'] as const;
+
 /** Steps that a life passes once. */
 const once = new Set<string>(['send.claimed']);
 
 test('every named step of the sources is one that these tests end a process at', () => {
   const named = ['source-connector', 'sink-connector', 'clients', 'schemas', 'ops', 'cli'].flatMap(stepsIn).sort();
   // A transaction in event order passes the same steps, in its own place.
-  const ended = [...sourceSteps, ...sinkSteps, ...rejectionSteps, ...orphanSteps, ...keyEventSteps];
+  const ended = [...sourceSteps, ...sinkSteps, ...rejectionSteps, ...orphanSteps, ...keyEventSteps, ...fillSteps];
   assert.deepEqual([...new Set(named)], ended.sort());
 });
 

@@ -61,6 +61,8 @@ function at(offset: number): Place {
     version: offset,
     clock: 0,
     mappings: {},
+    fills: {},
+    left: {},
   };
 }
 

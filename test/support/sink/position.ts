@@ -1,6 +1,6 @@
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { positionsTopic, type Config } from '../../../config/index.ts';
-import { encodePosition } from '../../../source-connector/position.ts';
+import { encodePosition, type Position } from '../../../source-connector/position.ts';
 import { createTopic, kafkaAt } from '../kafka.ts';
 import { uniqueName } from '../names.ts';
 import type { Scope } from '../scope.ts';
@@ -11,6 +11,7 @@ export interface TestPosition {
   readonly snapshot: boolean;
   /** Another topic than that of the log. */
   readonly topic?: string;
+  readonly fills?: Position['fills'];
   /** Another number of partitions than the log's. */
   readonly partitions?: number;
 }
@@ -42,6 +43,8 @@ export async function publishPosition(scope: Scope, config: Config, log: EventLo
         fingerprint: '',
       },
     },
+    fills: told.fills ?? {},
+    left: {},
     at: '',
   });
   const kafka = new Kafka({ brokers: [...config.kafka.brokers], logLevel: logLevel.NOTHING });

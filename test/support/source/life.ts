@@ -121,6 +121,9 @@ const SILENT: ShardNews = {
   upToDate: () => undefined,
   flushed: () => undefined,
   keyRead: () => undefined,
+  filling: () => undefined,
+  fillWaits: () => undefined,
+  filled: () => undefined,
   snapshotProgress: () => undefined,
   snapshotRead: () => undefined,
 };

@@ -146,7 +146,7 @@ export class TestPipeline {
     return found.slice(-1).map((value) => decodePosition(value, topic, 0))[0];
   }
 
-  /** Waits until everything that Redis has done so far is committed in Kafka. */
+  /** Waits until everything that Redis has done so far is committed in Kafka, and no mapping is being filled. */
   async caughtUp(): Promise<Position> {
     const { offset } = await this.#replication();
     return await until(
@@ -155,7 +155,8 @@ export class TestPipeline {
         // A server takes another replid when its first replica comes.
         const { replid } = await this.#replication();
         const position = await this.position();
-        if (position?.replid === replid && !position.snapshot && position.offset >= offset) return position;
+        const isWhole = position?.snapshot === false && Object.keys(position.fills).length === 0;
+        if (isWhole && position.replid === replid && position.offset >= offset) return position;
         throw new Error(`${replid} ${JSON.stringify(position)}`);
       },
       PATIENCE,
