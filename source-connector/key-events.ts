@@ -16,6 +16,8 @@ export interface KeyEventOptions {
   readonly prefixes: readonly WatchedPrefix[];
   readonly settings: KeyEventSettings;
   readonly told: KeyEventNews;
+  /** Whether it waits for a server that does not send key events, until it does, from the beginning on. */
+  readonly patient: boolean;
   /** The server cannot be followed now; it is tried again after so many ms. */
   readonly waits: (error: AfterwriteError, waitMs: number) => void;
   readonly log: Logger;
@@ -27,14 +29,20 @@ export interface KeyEventOptions {
  * @throws AfterwriteError what waiting does not mend, and what makes the life begin again
  */
 export async function carryKeyEvents(shard: Shard, options: KeyEventOptions): Promise<void> {
-  const { log, waits } = options;
+  const { patient, log, waits } = options;
   const { stopping } = shard;
   let worked = false;
+  let everWorked = false;
   try {
     const end = await retryUntilDone(
       async () => {
         worked = false;
-        return await followOnce(shard, options, () => (worked = true));
+        try {
+          return await followOnce(shard, options, () => (worked = everWorked = true));
+        } catch (error) {
+          if (!patient && !everWorked && isSwitchedOff(error)) return error;
+          throw error;
+        }
       },
       {
         signal: stopping,
@@ -103,4 +111,8 @@ function subscriptionLost(): AfterwriteError {
 
 function isLost(error: unknown): boolean {
   return error instanceof AfterwriteError && error.code === 'REDIS_LINK_LOST';
+}
+
+function isSwitchedOff(error: unknown): error is AfterwriteError {
+  return error instanceof AfterwriteError && error.code === 'NOTIFICATIONS_OFF';
 }

@@ -93,12 +93,12 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
         news.fallsBack(refusal);
         // A session of key events compares all keys.
         wired.filler?.endAll();
-        await carryKeyEvents(wired, keyEvents(options)).catch((error: unknown) => {
+        await carryKeyEvents(wired, keyEvents(options, false)).catch((error: unknown) => {
           throw neitherWay(refusal, error);
         });
       } else {
         wired.filler?.endAll();
-        await carryKeyEvents(wired, keyEvents(options));
+        await carryKeyEvents(wired, keyEvents(options, true));
       }
     } finally {
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
@@ -274,18 +274,19 @@ async function connect(
 }
 
 /** Following the server by its key events, where that was configured or is all that the server lets do. */
-function keyEvents(options: PipelineOptions): KeyEventOptions {
+function keyEvents(options: PipelineOptions, patient: boolean): KeyEventOptions {
   const { redis, contracts, notifications: settings, news, log } = options;
   const prefixes = contracts.map(({ mapping }) => ({ db: mapping.database, prefix: mapping.key.prefix.toString() }));
   const waits = (error: AfterwriteError, waitMs: number): void => {
     news.waits(error, waitMs);
   };
-  return { redis: () => redis.choose(null), prefixes, settings, told: news, waits, log };
+  return { redis: () => redis.choose(null), prefixes, settings, told: news, patient, waits, log };
 }
 
-/** What to tell a person when the user may neither replicate nor hear key events: both. */
+/** What to tell a person when the server neither replicates to the user nor lets it hear key events: both. */
 function neitherWay(refusal: AfterwriteError, error: unknown): unknown {
-  if (!(error instanceof AfterwriteError) || error.code !== 'REDIS_NO_PERMISSION') return error;
+  const isFinal = error instanceof AfterwriteError && ['REDIS_NO_PERMISSION', 'NOTIFICATIONS_OFF'].includes(error.code);
+  if (!isFinal) return error;
   const { code, where } = refusal;
   const what = `${refusal.what}, and its key events cannot be followed either: ${error.what}`;
   return new AfterwriteError(code, what, { where, cause: error });

@@ -48,7 +48,11 @@ test('mode: replication stops where the server refuses it, mode: notifications d
 
 test('it says which key events a server does not send, and goes on when it sends them', async (t) => {
   const pipeline = await openKeyEvents(t, {}, ['--notify-keyspace-events', 'Kgx']);
-  const source = pipeline.start();
+  // Nothing was chosen yet: it is told what to do for either way.
+  const neither = await pipeline.start().failed();
+  assert.equal(neither.code, 'REDIS_NO_PSYNC');
+  assert.match(neither.message, /NOPERM.*lacks he.*ACL SETUSER/);
+  const source = pipeline.start({ source: { mode: 'notifications' } });
   const { client } = pipeline.redis;
   await until('a word about the flags', () => JSON.stringify(source.lines).includes('lacks he'));
   await client.config('SET', 'notify-keyspace-events', 'KA');
