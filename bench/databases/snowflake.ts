@@ -1,9 +1,9 @@
 import type { Connection } from 'snowflake-sdk';
-import snowflakeDriver from 'snowflake-sdk';
+import { loadSnowflake } from '../../sink-connector/write/snowflake/connection.ts';
 import { startServer } from '../servers.ts';
 import type { DatabaseKind } from './database.ts';
 
-snowflakeDriver.configure({ logLevel: 'OFF', additionalLogToConsole: false });
+const driver = await loadSnowflake();
 
 const login = { account: 'emulator', warehouse: 'BENCH', database: 'AFTERWRITE' };
 const account = { user: 'afterwrite', password: 'afterwrite' };
@@ -53,7 +53,7 @@ export const snowflake: DatabaseKind = {
 
 async function connect(accessUrl: string): Promise<Connection> {
   const { user: username, password } = account;
-  const connection = snowflakeDriver.createConnection({ ...login, accessUrl, username, password, schema });
+  const connection = driver.createConnection({ ...login, accessUrl, username, password, schema });
   await new Promise<void>((resolve, reject) => {
     connection.connect((error) => {
       if (error) reject(error);

@@ -174,7 +174,8 @@ async function settled<T>(action: (callback: Callback<T>) => unknown): Promise<T
   });
 }
 
-async function loadSnowflake() {
+/** The driver. @throws DRIVER_MISSING */
+export async function loadSnowflake() {
   // It brings the client of AWS, which warns on standard error of versions of Node that it will not run on some day.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const { default: driver } = await loadDriver('snowflake', 'snowflake-sdk', () => import('snowflake-sdk'));

@@ -1,14 +1,14 @@
 import type { Binds, Connection } from 'snowflake-sdk';
-import snowflake from 'snowflake-sdk';
 import { z } from 'zod';
 import { resolveSecrets } from '../../../config/secrets.ts';
 import type { ColumnType, ColumnValue } from '../../../schemas/index.ts';
+import { loadSnowflake } from '../../../sink-connector/write/snowflake/connection.ts';
 import { uniqueName } from '../../support/names.ts';
 import type { Scope } from '../../support/scope.ts';
 import { shared, startPrivate } from '../../support/servers.ts';
 import type { ContractBinding, ContractDatabase, TestColumn, TestLogin } from '../binding.ts';
 
-snowflake.configure({ logLevel: 'OFF', additionalLogToConsole: false });
+const driver = await loadSnowflake();
 
 /** AFTERWRITE_TEST_SNOWFLAKE: the address of the emulator, or, as JSON, the options of a sink on an account. */
 const accountOptions = z.object({
@@ -138,7 +138,7 @@ export class SnowflakeDatabase implements ContractDatabase {
   /** There are no triggers. */
   readonly audit = undefined;
 
-  /** A table is locked, not a row, and in the emulator nobody waits for a lock. */
+  /** A table is locked, and not a row. */
   readonly lockRow = undefined;
 
   get createLogin() {
@@ -181,7 +181,7 @@ export class SnowflakeDatabase implements ContractDatabase {
 
   async #connect(): Promise<Connection> {
     const { url, user, privateKey, password, ...rest } = resolveSecrets(this.#options);
-    const connection = snowflake.createConnection({
+    const connection = driver.createConnection({
       ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
       account: rest.account,
       accessUrl: url ?? `https://${rest.account}.snowflakecomputing.com`,
