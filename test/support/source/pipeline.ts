@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { readToEnd, type PartitionReader } from '../../../clients/kafka/index.ts';
 import {
   checkConfig,
@@ -105,7 +106,7 @@ export class TestPipeline {
   start(changes: ConfigParts = {}, orders: Orders = {}): TestSource {
     const config = this.config(changes);
     this.#take(config);
-    const source = new TestSource(config, orders, () => this.caughtUp());
+    const source = new TestSource(config, orders, () => this.caughtUp(Object.keys(config.mappings)));
     this.#ends.push(() => source.worker.stop());
     return source;
   }
@@ -146,8 +147,11 @@ export class TestPipeline {
     return found.slice(-1).map((value) => decodePosition(value, topic, 0))[0];
   }
 
-  /** Waits until everything that Redis has done so far is committed in Kafka, and no mapping is being filled. */
-  async caughtUp(): Promise<Position> {
+  /**
+   * Waits until everything that Redis has done so far is committed in Kafka, and no mapping is being filled.
+   * @param mappings of the source that is waited for: a position from before it may have come as far
+   */
+  async caughtUp(mappings?: readonly string[]): Promise<Position> {
     const { offset } = await this.#replication();
     return await until(
       `a position at ${offset}`,
@@ -156,7 +160,9 @@ export class TestPipeline {
         const { replid } = await this.#replication();
         const position = await this.position();
         const isWhole = position?.snapshot === false && Object.keys(position.fills).length === 0;
-        if (isWhole && position.replid === replid && position.offset >= offset) return position;
+        const names = Object.keys(position?.mappings ?? {});
+        const isItsOwn = mappings === undefined || isDeepStrictEqual(names.sort(), [...mappings].sort());
+        if (isWhole && isItsOwn && position.replid === replid && position.offset >= offset) return position;
         throw new Error(`${replid} ${JSON.stringify(position)}`);
       },
       PATIENCE,
