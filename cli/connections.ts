@@ -48,3 +48,20 @@ function hostAndPort(address: string): { readonly host: string; readonly port: n
   const [, bracketed, plain = '', port = '26379'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(address) ?? [];
   return { host: bracketed ?? plain, port: Number(port) };
 }
+
+/** How to reach the named nodes of a Redis Cluster, with the secrets read anew at each call. */
+export function clusterSeedsOf(
+  config: SourceConfig,
+  nodes: readonly string[],
+): () => Promise<readonly RedisEndpoint[]> {
+  return () => {
+    const { username, password, tls } = resolveSecrets(config);
+    return Promise.resolve(
+      nodes.map((node) => {
+        const colon = node.lastIndexOf(':');
+        const host = node.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+        return endpointOf({ username, password, tls, host, port: Number(node.slice(colon + 1)) });
+      }),
+    );
+  };
+}

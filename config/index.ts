@@ -20,6 +20,7 @@ export {
   marksTopic,
   positionsPartitions,
   positionsTopic,
+  shardsTransactionalId,
   sourceGroup,
   transactionalId,
 } from './names.ts';

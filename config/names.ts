@@ -35,6 +35,11 @@ export function sourceGroup(pipeline: string): string {
   return consumerGroup(pipeline, 'source');
 }
 
+/** Who numbers the shards of a cluster claims this transactional id. */
+export function shardsTransactionalId(pipeline: string): string {
+  return `${pipeline}.source.shards`;
+}
+
 /** The consumer group of a sink. */
 export function consumerGroup(pipeline: string, sink: string): string {
   return `${pipeline}.${sink}`;

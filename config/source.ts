@@ -37,14 +37,19 @@ const sentinel = z.strictObject({
 });
 
 /** The names of the ways to say which servers are captured. */
-const ways = ['url', 'host', 'sentinel'] as const;
+const ways = ['url', 'host', 'sentinel', 'nodes'] as const;
 
 export const source = oneOf(
   ways,
-  'a url, a host with its port, or sentinel',
+  'a url, a host with its port, sentinel, or nodes',
   z.strictObject({
     url: urlOf('redis', 'rediss').optional().describe('redis://[user[:password]@]host[:port]; rediss:// for TLS'),
     host: text.optional().describe('instead of url'),
+    nodes: z
+      .array(z.string().regex(/^.+:\d+$/, 'host:port'))
+      .min(1)
+      .optional()
+      .describe('instead of url: some nodes of a Redis Cluster, host:port; the others are found'),
     port: port.optional().describe('with host; default 6379'),
     sentinel: sentinel.optional().describe('instead of url: the servers that Sentinels watch'),
     prefer: z

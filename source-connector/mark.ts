@@ -8,6 +8,10 @@ import type { RemovalCause } from './fold/change.ts';
  *   'r' text fields, 'R' …         the hash was rejected (dead-lettered); the text is a digest that names the rejected
  *                                  content. The fields are those of the row that was published before; 'R' says that
  *                                  those that the hash lacks keep their values once it is a row again
+ *   'h' text fields, 'H' …         the hash went away for this cause while its slot was moving: it may live in another
+ *                                  shard. Fields as of a rejected hash
+ *   'g' text fields                in the state only: the hash went away for this cause while its slot was another
+ *                                  shard's
  *   text := length bytes (u8)      fields := a packed hash of mapped fields, empty unless the mapping keeps absent fields
  * In the marks topic they are JSON under the key `<db>:<Redis key>`, one partition a shard; a tombstone takes one away.
  */
@@ -15,6 +19,9 @@ const KEPT = 0x6b;
 const INHERITING = 0x69;
 const REJECTED = 0x72;
 const REJECTED_INHERITING = 0x52;
+const HELD = 0x68;
+const HELD_INHERITING = 0x48;
+const GONE = 0x67;
 
 const NO_FIELDS: Buffer = Buffer.alloc(0);
 
@@ -32,6 +39,37 @@ export function rejectedMark(digest: Buffer, fields = NO_FIELDS, inherits = fals
   return markOf(inherits ? REJECTED_INHERITING : REJECTED, digest, fields);
 }
 
+/**
+ * The hash is gone from here, and it is not decided yet whether that is a removal (rule 10).
+ * @param fields as of `rejectedMark`
+ */
+export function heldMark(cause: RemovalCause, fields = NO_FIELDS, inherits = false): Buffer {
+  return markOf(inherits ? HELD_INHERITING : HELD, Buffer.from(cause, 'latin1'), fields);
+}
+
+/** The hash is gone from a slot of another shard, which may come here. */
+export function goneMark(cause: RemovalCause, fields: Buffer): Buffer {
+  return markOf(GONE, Buffer.from(cause, 'latin1'), fields);
+}
+
+export function isGone(mark: Buffer | null): boolean {
+  return mark?.[0] === GONE;
+}
+
+/** Whether it waits for a decision whether the hash was removed. */
+export function isHeld(mark: Buffer | null): boolean {
+  return mark?.[0] === HELD || mark?.[0] === HELD_INHERITING;
+}
+
+/** The cause of a removal that is not decided yet; undefined for any other mark. */
+export function heldCause(mark: Buffer | null): RemovalCause | undefined {
+  if (mark === null || (!isHeld(mark) && !isGone(mark))) return undefined;
+  const text = textOf(mark).toString('latin1');
+  return causes.find((cause) => cause === text) ?? 'ambiguous';
+}
+
+const causes: readonly RemovalCause[] = ['deleted', 'expired', 'evicted', 'flushed', 'vanished', 'ambiguous'];
+
 function markOf(kind: number, text: Buffer, fields: Buffer): Buffer {
   return Buffer.concat([Buffer.from([kind, text.length]), text, fields]);
 }
@@ -47,13 +85,14 @@ export function fieldsOf(mark: Buffer | null): Buffer {
 
 /** The fields whose columns keep their values while the hash lacks them; empty for none. */
 export function inheritedFields(mark: Buffer | null): Buffer {
-  return mark === null || mark[0] === REJECTED ? NO_FIELDS : fieldsOf(mark);
+  return mark === null || mark[0] === REJECTED || mark[0] === HELD || isGone(mark) ? NO_FIELDS : fieldsOf(mark);
 }
 
 export function isRejected(mark: Buffer | null): boolean {
   return mark?.[0] === REJECTED || mark?.[0] === REJECTED_INHERITING;
 }
 
+/** Whether the row is kept without its hash. */
 export function isKept(mark: Buffer | null): boolean {
   return mark?.[0] === KEPT;
 }
@@ -92,6 +131,8 @@ export function markRecord(
 function saidBy(mark: Buffer): z.input<typeof said> {
   if (mark[0] === KEPT) return { kept: textOf(mark).toString('latin1') };
   if (mark[0] === INHERITING) return { inherits: true };
+  const held = heldCause(mark);
+  if (held !== undefined) return { held, ...(mark[0] === HELD_INHERITING ? { inherits: true } : {}) };
   return {
     rejected: textOf(mark).toString('hex'),
     ...(mark[0] === REJECTED_INHERITING ? { inherits: true } : {}),
@@ -100,12 +141,16 @@ function saidBy(mark: Buffer): z.input<typeof said> {
 
 const said = z.object({
   kept: z.string().optional(),
+  held: z.enum(causes).optional(),
   rejected: z.hex().optional(),
   inherits: z.boolean().optional(),
 });
 const recordValue = said.extend({ v: z.literal(1), fields: z.base64().optional() });
 
-/** What a mark's record says: `mark` null is a mark that was taken away. @throws what JSON and zod say of other bytes */
+/**
+ * What a mark's record says: `mark` null is a mark that was taken away; `kept` is set where the hash was gone. @throws what JSON and zod
+ * say of other bytes
+ */
 export function readMarkRecord(
   key: Buffer,
   value: Buffer | null,
@@ -113,9 +158,10 @@ export function readMarkRecord(
   const colon = key.indexOf(':');
   const place = { db: Number(key.toString('latin1', 0, colon)), key: key.subarray(colon + 1) };
   if (value === null) return { ...place, kept: false, mark: null };
-  const { kept, rejected, inherits = false, fields } = recordValue.parse(JSON.parse(value.toString('utf8')));
+  const { kept, held, rejected, inherits = false, fields } = recordValue.parse(JSON.parse(value.toString('utf8')));
   const packed = fields === undefined ? NO_FIELDS : Buffer.from(fields, 'base64');
   if (kept !== undefined) return { ...place, kept: true, mark: markOf(KEPT, Buffer.from(kept, 'latin1'), packed) };
+  if (held !== undefined) return { ...place, kept: true, mark: heldMark(held, packed, inherits) };
   const digest = Buffer.from(rejected ?? '', 'hex');
   if (rejected === undefined && inherits) return { ...place, kept: false, mark: inheritingMark(packed) };
   return { ...place, kept: false, mark: rejectedMark(digest, packed, inherits) };

@@ -5,6 +5,8 @@ import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone } from '../ops/retry.ts';
 import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/index.ts';
+import type { ClusterMember } from './cluster/member.ts';
+import type { SlotTokens } from './cluster/slot-tokens.ts';
 import type { MasterClock } from './capture/clock.ts';
 import type { Feed } from './capture/feed.ts';
 import { FencedReader } from './capture/fenced-reader.ts';
@@ -15,10 +17,12 @@ import type { ReplicationSession, ResumePoint } from './capture/session.ts';
 import { Committer, type CommitLimits } from './committer.ts';
 import { captureOf, type Contract } from './contract.ts';
 import { RdbDecoder } from './decode/rdb.ts';
+import { keySlot } from './decode/key-slot.ts';
 import { CommandDecoder } from './decode/stream.ts';
 import { beginFills } from './fill/begin.ts';
 import { NOTHING_TO_FILL, planFills, type FillPlan } from './fill/plan.ts';
 import { fillingOf } from './fill/wiring.ts';
+import type { KeyPlace } from './fold/change.ts';
 import { Fold } from './fold/fold.ts';
 import { HeldKeys } from './held-keys.ts';
 import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
@@ -30,7 +34,10 @@ import { describeProblem, MappingView } from './record/mapping-view.ts';
 import { Recorder } from './record/recorder.ts';
 import { createSender } from './send/kafkajs-sender.ts';
 import type { TransactionalSender } from './send/port.ts';
-import type { Breaker, LinkEnd, Shard } from './shard.ts';
+import { placeOf, type Breaker, type LinkEnd, type Progress, type Shard } from './shard.ts';
+import { decideSlots } from './slot-decisions.ts';
+import { SlotMoves, tokensOf } from './slot-moves.ts';
+import { readPublishedSlots } from './published-slots.ts';
 import { recoverState } from './rebuild.ts';
 import { readSnapshot } from './snapshot.ts';
 import type { StateStore } from './state/port.ts';
@@ -39,12 +46,19 @@ import { followStream } from './stream.ts';
 /** How a server may be followed. */
 export type SourceMode = 'auto' | 'replication' | 'notifications';
 
+/** The tag of a state that is not to be found, so that it is rebuilt. */
+const NO_STATE = { logId: 'rebuilt', sequence: 1 };
+/** How often it is looked whether a batch has room again, ms. */
+const ROOM_MS = 10;
+
 /** Everything a shard's pipeline is made of. */
 export interface PipelineOptions {
   readonly pipeline: string;
   readonly shard: number;
   readonly topics: { readonly positions: string; readonly marks: string; readonly deadLetters: string };
   readonly contracts: readonly Contract[];
+  /** Of a shard of a cluster: how it asks about the others. */
+  readonly cluster?: ClusterMember | undefined;
   readonly kafka: ResolveKafkaConnection;
   readonly redis: Followed;
   /** Both outlive the pipeline: the link goes on, and what is proven of the master's clock stays. */
@@ -73,23 +87,32 @@ export interface PipelineOptions {
 export async function runPipeline(options: PipelineOptions, stopping: AbortSignal): Promise<void> {
   const { pipeline, shard, kafka, redis, maxRecordBytes, news, log } = options;
   const sender = createSender({ resolve: kafka, pipeline, shard, maxRecordBytes, logger: log });
-  const reader = new FencedReader(redis.readable);
+  const reader = new FencedReader(redis.readable, options.cluster === undefined ? undefined : ['READONLY']);
   try {
     const claimed = await sender.claim();
     const position = claimed === null ? null : decodePosition(claimed, options.topics.positions, shard);
     if (position !== null) checkVersions(options.contracts, position);
+    checkKind(position, options);
+    const tokens = options.cluster && tokensOf(shard, options.cluster, position?.slots);
+    const isOurs = tokens && ((key: Buffer): boolean => tokens.owns(keySlot(key)));
     const asked = position === null ? NOTHING_TO_FILL : planFills(options.contracts, position);
     const goesOn = position?.mode === 'replication' && !position.snapshot && !options.resync;
-    const rebuild = { ...options, marksTopic: options.topics.marks };
-    const { store, recovered } = await recoverState(options.stateFolder, position?.log ?? null, rebuild, log);
+    const rebuild = { ...options, marksTopic: options.topics.marks, isOurs };
+    // Keys of a cluster are not read beside the stream: what is published of another mapping, the topics tell.
+    const isChanged = tokens !== undefined && Object.keys(asked.fills).length > 0;
+    const tag = isChanged ? NO_STATE : (position?.log ?? null);
+    const { store, recovered } = await recoverState(options.stateFolder, tag, rebuild, log);
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
     const plan = recovered ? asked : NOTHING_TO_FILL;
-    const wired = wire({ options, state: store, position, stopping, sender, reader, plan });
+    const wired = wire({ options, state: store, position, stopping, sender, reader, plan, tokens });
     try {
       if (position !== null) await beginFills(wired, plan, position, rebuild);
-      if (options.mode !== 'notifications') {
+      await wired.slots?.start();
+      if (options.mode !== 'notifications' || options.cluster !== undefined) {
         const refusal = await carry(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
         if (refusal === undefined) return;
+        // Key events do not tell a key that moves from one that goes.
+        if (options.cluster !== undefined) throw refusal;
         news.fallsBack(refusal);
         // A session of key events compares all keys.
         wired.filler?.endAll();
@@ -104,6 +127,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
       wired.filler?.close();
+      await wired.slots?.close();
       await store.close();
     }
   } finally {
@@ -120,13 +144,22 @@ interface Parts {
   readonly reader: FencedReader;
   readonly plan: FillPlan;
   readonly stopping: AbortSignal;
+  readonly tokens: SlotTokens | undefined;
+}
+
+/** A pipeline's positions are those of one server or of a cluster. */
+function checkKind(position: Position | null, { cluster, topics, shard }: PipelineOptions): void {
+  if (position === null || (position.slots === undefined) === (cluster === undefined)) return;
+  const [was, is] = cluster === undefined ? ['a cluster', 'one server'] : ['one server', 'a cluster'];
+  throw new AfterwriteError('CLUSTER_CHANGED', `the pipeline captured ${was}, and now is to capture ${is}`, {
+    where: { topic: topics.positions, partition: shard },
+  });
 }
 
 /** Makes the stages and ties them together. */
-function wire({ options, state, position, sender, reader, stopping, plan }: Parts): Shard {
+function wire({ options, state, position, sender, reader, stopping, plan, tokens }: Parts): Shard {
   const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
-  const views = contracts.map((contract) => viewOf(contract, options));
-  const lookUp = (db: number, key: Buffer): MappingView | undefined => views.find((view) => view.captures(db, key));
+  const views = contracts.map((contract) => mappingView(contract, options));
   const committer = new Committer(sender, state, options.limits, performance.now(), (place, records, bytes) => {
     feed.committed(place.replid, place.offset);
     clock.passed(place.offset);
@@ -141,9 +174,22 @@ function wire({ options, state, position, sender, reader, stopping, plan }: Part
     batch: () => committer.batch,
     news,
   });
-  const captures = captureOf(contracts.map(({ mapping }) => mapping));
-  const fold = new Fold({ state, captures, viewOf: lookUp, output: recorder });
+  const viewOf = (db: number, key: Buffer): MappingView | undefined => views.find((view) => view.captures(db, key));
   const { mode, replid, offset, db, inTransaction } = position ?? NOWHERE;
+  const progress = { mode, replid, offset, db, inTransaction, snapshot: position?.snapshot ?? false };
+  const slots = slotsOfShard({ options, state, committer, tokens, viewOf, recorder, progress });
+  const lookUp =
+    slots === undefined
+      ? viewOf
+      : (db: number, key: Buffer): MappingView | undefined => (slots.publishes(key) ? viewOf(db, key) : undefined);
+  const captures = captureOf(contracts.map(({ mapping }) => mapping));
+  const fold = new Fold({
+    state,
+    captures,
+    viewOf: lookUp,
+    output: recorder,
+    placeOf: slots && ((key): KeyPlace => slots.placeOf(key)),
+  });
   recorder.replid = replid;
   const filling = fillingOf(plan, contracts, new KeyspaceReader(options.redis.endpoint), {
     state,
@@ -158,14 +204,16 @@ function wire({ options, state, position, sender, reader, stopping, plan }: Part
     recorder,
     committer,
     captures,
-    policiesOf: lookUp,
+    // What leaves is not judged here.
+    policiesOf: (db, key) => (slots?.placeOf(key) === 'leaving' ? undefined : lookUp(db, key)),
     clock,
     readKey: (...place) => reader.read(...place),
     held: new HeldKeys(),
     clockFloor: { replid, ms: position?.clock ?? 0 },
-    progress: { mode, replid, offset, db, inTransaction, snapshot: position?.snapshot ?? false },
+    progress,
     mappings: Object.fromEntries(contracts.map(({ mapping, frozen }) => [mapping.name, frozen])),
     breaker: options.breaker,
+    slots,
     unitLimit: options.limits.records,
     stopping,
     told: news,
@@ -175,7 +223,32 @@ function wire({ options, state, position, sender, reader, stopping, plan }: Part
 /** Where a shard stands that has no position. */
 const NOWHERE = { mode: 'replication', replid: '', offset: 0, db: 0, inTransaction: false } as const;
 
-function viewOf({ mapping, keySchemaId, valueSchemaId, frozen }: Contract, options: PipelineOptions): MappingView {
+function slotsOfShard(parts: {
+  options: PipelineOptions;
+  state: StateStore;
+  committer: Committer;
+  tokens: SlotTokens | undefined;
+  viewOf: (db: number, key: Buffer) => MappingView | undefined;
+  recorder: Recorder;
+  progress: Progress;
+}): SlotMoves | undefined {
+  const { options, state, committer, tokens, viewOf, recorder, progress } = parts;
+  const { cluster: member, topics, log } = options;
+  if (tokens === undefined || member === undefined) return undefined;
+  const mark = (db: number, key: Buffer, bytes: Buffer | null): void => {
+    const view = viewOf(db, key);
+    if (view !== undefined) recorder.marked(view, db, key, bytes);
+  };
+  const room = async (signal: AbortSignal): Promise<void> => {
+    while (committer.full || progress.snapshot) await wait(ROOM_MS, undefined, { signal });
+  };
+  const reading = { ...options, marksTopic: topics.marks, state, mark, room };
+  const readPublished = (...how: [ReadonlySet<number>, ReadonlySet<number>, AbortSignal]): Promise<void> =>
+    readPublishedSlots(reading, ...how);
+  return new SlotMoves({ tokens, member, state, readPublished, log });
+}
+
+function mappingView({ mapping, keySchemaId, valueSchemaId, frozen }: Contract, options: PipelineOptions): MappingView {
   return new MappingView({
     mapping,
     keys: new KeyEncoder(mapping, keySchemaId),
@@ -203,7 +276,7 @@ async function carry(
   goesOn: boolean,
   begun: boolean,
 ): Promise<AfterwriteError | undefined> {
-  const { progress, stopping } = shard;
+  const { progress } = shard;
   let resume = goesOn;
   // What a person asks for does not wait.
   let mayWait = !options.resync;
@@ -211,7 +284,7 @@ async function carry(
   let unfinishedOn = begun ? progress.replid : undefined;
   for (;;) {
     const point = resume ? { replid: progress.replid, offset: progress.offset } : null;
-    const session = await connect(options, point, mayWait, stopping);
+    const session = await connect(shard, options, point, mayWait);
     if (session === undefined || session instanceof AfterwriteError) return session;
     mayWait = true;
     try {
@@ -243,15 +316,17 @@ async function carry(
  * when another way may be taken.
  */
 async function connect(
+  shard: Shard,
   options: Carrying,
   resume: ResumePoint | null,
   mayWait: boolean,
-  signal: AbortSignal,
 ): Promise<ReplicationSession | AfterwriteError | undefined> {
   const { feed, news, log } = options;
+  const { stopping: signal } = shard;
   try {
     return await retryUntilDone(
       async () => {
+        await releaseWhileAway(shard);
         if (mayWait && !feed.holds(resume)) await waitForTurn(options, resume, signal);
         return await feed.open(resume);
       },
@@ -290,6 +365,14 @@ function neitherWay(refusal: AfterwriteError, error: unknown): unknown {
   const { code, where } = refusal;
   const what = `${refusal.what}, and its key events cannot be followed either: ${error.what}`;
   return new AfterwriteError(code, what, { where, cause: error });
+}
+
+/** A shard whose servers went to others gives them its slots: no link will tell it to. */
+async function releaseWhileAway(shard: Shard): Promise<void> {
+  const { slots, committer, progress, held } = shard;
+  if (slots === undefined || !held.isEmpty || !(await slots.whileAway())) return;
+  await decideSlots(shard, slots, () => committer.cut(placeOf(shard, progress.offset, progress), performance.now()));
+  await committer.settled();
 }
 
 /** Waits as long as a full resync has to, unless the server can do without one. */

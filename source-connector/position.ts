@@ -32,6 +32,17 @@ const fill = z.strictObject({
   keys: z.int(),
 });
 
+/** Slots of a Redis Cluster that are published from here, or were: who may publish a slot is one chain of these. */
+const slots = z.strictObject({
+  /** First, last, and how often they were handed on before they came here. */
+  owned: z.array(z.tuple([z.int(), z.int(), z.int()]).readonly()).readonly(),
+  /** First, last, how often they were handed on before, and to which shard they went: nothing of them is published here. */
+  released: z.array(z.tuple([z.int(), z.int(), z.int(), z.int()]).readonly()).readonly(),
+});
+
+/** What a shard of a cluster says of slots. */
+export type SavedSlots = z.infer<typeof slots>;
+
 const schema = z.strictObject({
   v: z.literal(1),
   /**
@@ -63,6 +74,8 @@ const schema = z.strictObject({
   fills: z.record(z.string(), fill).default({}),
   /** By topic: mappings that were taken away, and whose published rows the state still knows. */
   left: z.record(z.string(), frozenTopic).default({}),
+  /** Of a Redis Cluster only (rule 10). */
+  slots: slots.optional(),
   /** When it was written, for people. */
   at: z.string(),
 });

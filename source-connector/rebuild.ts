@@ -16,6 +16,8 @@ export interface RebuildOptions {
   readonly contracts: readonly Contract[];
   readonly marksTopic: string;
   readonly shard: number;
+  /** Of a shard of a cluster: whether a key is published from here, whoever has published it last (rule 3). */
+  readonly isOurs?: ((key: Buffer) => boolean) | undefined;
 }
 
 /** The log of a rebuilt state is written in pieces of about so many bytes. */
@@ -71,7 +73,7 @@ export async function readPublished(
   isWanted: (db: number, key: Buffer) => boolean,
   makeRoom: () => Promise<void>,
 ): Promise<void> {
-  const { kafka, registry, contracts, marksTopic, shard } = options;
+  const { kafka, registry, contracts, marksTopic, shard, isOurs } = options;
   const reader = await PartitionReader.open({ resolve: kafka });
   try {
     for (const { mapping } of contracts) {
@@ -80,7 +82,7 @@ export async function readPublished(
         if (value === null) return;
         const { shard: publisher, db, key, row, schemaId } = await rows.read(value);
         if (!isWanted(db, key)) return;
-        if (publisher !== shard) {
+        if (isOurs === undefined ? publisher !== shard : !isOurs(key)) {
           // Another shard's hash now (rule 3), even if it was this one's before.
           if (state.get(db, key) !== undefined) state.put(db, key, NOT_HERE);
           return;
@@ -95,6 +97,7 @@ export async function readPublished(
     await readToEnd(reader, { topic: marksTopic, partition: shard }, (record) => {
       if (record.key === null) return;
       const { db, key, kept, mark } = readMarkRecord(record.key, record.value);
+      if (isOurs?.(key) === false) return;
       const published = state.get(db, key)?.published ?? null;
       if (!isWanted(db, key) || (kept && published === null)) return;
       state.put(db, key, {

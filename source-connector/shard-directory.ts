@@ -1,5 +1,6 @@
 import type { ResolveEndpoint } from '../clients/redis/index.ts';
 import type { ServerGroup } from './capture/followed.ts';
+import type { ClusterMember } from './cluster/member.ts';
 
 /** One part of the data that is captured: one replication stream, one transactional id, one position. */
 export interface ShardPlace {
@@ -7,6 +8,8 @@ export interface ShardPlace {
   readonly shard: number;
   /** The server to follow, asked for at each connection attempt; or the servers of which one is followed. */
   readonly endpoint: ResolveEndpoint | ServerGroup;
+  /** Of a shard of a Redis Cluster: how it asks about the others. */
+  readonly cluster?: ClusterMember | undefined;
 }
 
 /** Which shards there are, and where. */

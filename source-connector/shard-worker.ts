@@ -204,6 +204,7 @@ export class ShardWorker {
           ...this.#options,
           shard: place.shard,
           redis: this.#servers,
+          cluster: place.cluster,
           stateFolder: this.#folder,
           contracts,
           feed: this.#feed,

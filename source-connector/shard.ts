@@ -7,6 +7,7 @@ import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { HeldKeys } from './held-keys.ts';
 import type { RemovalCause, RemovalPolicy, Unresolved } from './fold/change.ts';
 import type { Fill, FrozenMapping, Position } from './position.ts';
+import type { SlotMoves } from './slot-moves.ts';
 import type { StateStore } from './state/port.ts';
 
 /** Proven bounds of the master's time, and its evictions (capture/clock.ts). */
@@ -26,7 +27,10 @@ export interface TimeBounds {
 }
 
 /** What folds mutations: fold/fold.ts, whatever rows are. */
-export type Folding = Pick<Fold<never, never>, 'apply' | 'snapshotHash' | 'vanished' | 'flushed' | 'gone' | 'swapped'>;
+export type Folding = Pick<
+  Fold<never, never>,
+  'apply' | 'snapshotHash' | 'vanished' | 'flushed' | 'gone' | 'swapped' | 'decided'
+>;
 
 /** What is told where the stream is, so that it can say so of the changes that fold puts out: record/recorder.ts. */
 export interface Journal {
@@ -38,6 +42,8 @@ export interface Journal {
   command: string;
   /** The greatest version given to a change so far. */
   readonly version: number;
+  /** Has versions rise above this one, too. */
+  raiseVersion(version: number): void;
   beginSnapshot(replid: string, offset: number): void;
   endSnapshot(): void;
   /** MULTI at this offset. */
@@ -126,6 +132,8 @@ export interface Shard {
   /** By topic: mappings that were taken away, and whose rows the state knows. */
   readonly left?: Readonly<Record<string, FrozenMapping>>;
   readonly breaker: Breaker;
+  /** Of a shard of a cluster: what becomes of its slots. */
+  readonly slots?: SlotMoves | undefined;
   /** Hashes that one unit may hold in memory: the records of the largest batch. */
   readonly unitLimit: number;
   readonly stopping: AbortSignal;
@@ -178,5 +186,6 @@ export function placeOf(
     mappings: shard.mappings,
     fills: shard.filler?.facts ?? {},
     left: shard.left ?? {},
+    ...(shard.slots === undefined ? {} : { slots: shard.slots.saved }),
   };
 }

@@ -88,6 +88,8 @@ class SnapshotReader {
   /** Folds the absence of every key that the snapshot did not show, unless that is too many to be believed. */
   async removeVanished(): Promise<void> {
     const { state, fold, committer, told } = this.#shard;
+    // A key that is missing may have moved to another shard.
+    await this.#shard.slots?.lookNow(this.#shard.stopping);
     const unseen = this.#unseen;
     const missing =
       unseen === undefined

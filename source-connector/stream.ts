@@ -9,6 +9,7 @@ import type { HeldKey } from './held-keys.ts';
 import { LongCommands } from './long-commands.ts';
 import { packNamesAndValues } from './packed-hash.ts';
 import { placeOf, type LinkEnd, type Shard } from './shard.ts';
+import { decideSlots } from './slot-decisions.ts';
 
 /** After this many commands the event loop gets a turn, so that timers, ACKs and HTTP answers are not late. */
 const COMMANDS_A_TURN = 1000;
@@ -29,13 +30,20 @@ export async function followStream(
     const failed = await follower.fill();
     if (failed !== undefined) return failed;
     const may = !decoder.inTransaction && !follower.holds;
+    // Taken before it is asked what is due: what becomes due after that is heard.
+    const slotsChange = shard.slots?.changed;
+    if (may && shard.slots?.isDue(shard.progress) === true) {
+      await decideSlots(shard, shard.slots, () => follower.cut());
+      continue;
+    }
     const due = may ? follower.dueIn() : undefined;
     if (due === 0 && committer.underway === undefined) {
       await follower.cut();
       continue;
     }
     const wake = may ? filler?.wake(committer.full) : undefined;
-    const chunk = await firstOf(pending, committer.underway, wake, due === 0 ? undefined : due);
+    const events = [committer.underway, wake, slotsChange];
+    const chunk = await firstOf(pending, events, due === 0 ? undefined : due);
     if (chunk === undefined) continue;
     if (chunk === null) return await follower.finish();
     decoder.push(chunk);
@@ -58,6 +66,7 @@ class Follower {
     this.#decoder = decoder;
     this.#time = new CommandTime(shard);
     this.#long = new LongCommands(shard);
+    shard.slots?.newLink();
   }
 
   /** Whether keys are held back: no position may be committed until the stream has come to where they were read. */
@@ -73,6 +82,7 @@ class Follower {
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
       this.#release(command.start);
       if (this.#needsEvictions(command)) await this.#shard.clock.reach(command.end);
+      if (this.#mayBeMove(command)) await this.#lookForMoves(command);
       if (this.#long.isLong(command)) {
         // The batches of a long command could not be cut.
         const left = this.holds ? tooFarBehind(command) : await this.#long.fold(command, this.#time.at(command));
@@ -175,6 +185,31 @@ class Follower {
     );
   }
 
+  /** Whether the command removes published rows of a cluster's shard, which may have moved to another one. */
+  #mayBeMove({ name, mutations }: DecodedCommand): boolean {
+    const { slots, state } = this.#shard;
+    if (slots === undefined) return false;
+    return mutations.some(
+      (one) =>
+        one.kind === 'flush' ||
+        (one.kind === 'remove' &&
+          (name === 'DEL' || name === 'UNLINK') &&
+          slots.publishes(one.key) &&
+          state.get(one.db, one.key)?.published != null),
+    );
+  }
+
+  async #lookForMoves({ mutations, end }: DecodedCommand): Promise<void> {
+    const { slots, stopping, progress } = this.#shard;
+    if (slots === undefined) return;
+    await slots.reach(this.#decoder.offset + this.#decoder.buffered, stopping);
+    const place = { replid: progress.replid, offset: end };
+    for (const one of mutations) {
+      if (one.kind === 'remove') slots.removal(one.key, place);
+      else if (one.kind === 'flush') slots.flush(place);
+    }
+  }
+
   /** @returns the keys that the stream does not say enough of */
   #fold(command: DecodedCommand): readonly Unresolved[] {
     const { recorder, fold } = this.#shard;
@@ -258,15 +293,13 @@ function tooFarBehind({ name, db }: DecodedCommand): Unresolved {
   return { kind: 'unresolved', reason: `${name} while a key is held back`, db, key: Buffer.alloc(0) };
 }
 
-/** The next chunk (null: the link is gone), or undefined when the commit is over, a mapping can be filled on, or the time has passed first. */
+/** The next chunk (null: the link is gone), or undefined when one of the events came or the time has passed first. */
 async function firstOf(
   chunk: Promise<Buffer | null>,
-  underway: Promise<void> | undefined,
-  wake: Promise<unknown> | undefined,
+  events: readonly (Promise<unknown> | undefined)[],
   ms: number | undefined,
 ): Promise<Buffer | null | undefined> {
-  const others: Promise<undefined>[] = [];
-  for (const other of [underway, wake]) if (other !== undefined) others.push(other.then(() => undefined));
+  const others = events.flatMap((event) => (event === undefined ? [] : [event.then(() => undefined)]));
   let timer: NodeJS.Timeout | undefined;
   if (ms !== undefined) {
     others.push(

@@ -1,5 +1,4 @@
-import { ensureTopics, withAdmin, type MemberClaims, type TopicSpec } from '../clients/kafka/index.ts';
-import { deadLettersTopicSpec, positionsPartitions } from '../config/index.ts';
+import { ensureTopics, withAdmin, type MemberClaims } from '../clients/kafka/index.ts';
 import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
 import type { PartStatus, PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
@@ -13,6 +12,7 @@ import type { ShardDirectory, ShardPlace } from './shard-directory.ts';
 import { ShardWorker, type ShardSettings } from './shard-worker.ts';
 import { SourceGroup } from './source-group.ts';
 import { shardsOnDisk, WorkerFolder } from './worker-folder.ts';
+import { topicSpecs, type TopicSettings } from './topic-specs.ts';
 
 /** What a source worker needs; connections resolve their secrets anew at each attempt. */
 export interface SourceWorkerOptions extends ShardSettings {
@@ -25,17 +25,6 @@ export interface SourceWorkerOptions extends ShardSettings {
   readonly resync?: boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
-}
-
-export interface TopicSettings {
-  readonly positions: string;
-  readonly marks: string;
-  readonly deadLetters: string;
-  readonly partitions: number;
-  readonly replicationFactor: number;
-  readonly deleteRetentionMs: number;
-  readonly minCompactionLagMs: number;
-  readonly maxRecordBytes: number;
 }
 
 /**
@@ -294,22 +283,4 @@ async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => {
     signal.addEventListener('abort', resolve, { once: true });
   });
-}
-
-function topicSpecs(mappings: readonly Mapping[], settings: TopicSettings): TopicSpec[] {
-  const { partitions, replicationFactor, deleteRetentionMs, minCompactionLagMs, maxRecordBytes } = settings;
-  const compacted = {
-    replicationFactor,
-    cleanupPolicy: 'compact' as const,
-    deleteRetentionMs,
-    maxMessageBytes: maxRecordBytes,
-  };
-  return [
-    // One partition a shard, fixed: a shard's partition must never change. Before the topics of mappings, so that a sink
-    // that finds one of those finds the positions, which tell whether all of it was published.
-    { ...compacted, topic: settings.positions, partitions: positionsPartitions },
-    { ...compacted, topic: settings.marks, partitions: positionsPartitions },
-    ...mappings.map(({ topic }) => ({ ...compacted, topic, partitions, minCompactionLagMs })),
-    deadLettersTopicSpec(settings.deadLetters, replicationFactor, maxRecordBytes),
-  ];
 }

@@ -1,4 +1,5 @@
 export type { ClientLimits } from './client.ts';
+export { clusterNodesOf, parseClusterNodes, type ClusterNode } from './cluster.ts';
 export { ControlConnection, type Command } from './control.ts';
 export {
   addressOf,

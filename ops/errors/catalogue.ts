@@ -368,6 +368,21 @@ export const catalogue = {
     remedy: 'The link is opened again by itself; if it happens again, look for a proxy that cuts the connection.',
     recovery: 'reload',
   },
+  CLUSTER_TOO_LARGE: {
+    meaning: 'The Redis Cluster has had more masters than a pipeline can have shards; a number is never given twice.',
+    remedy: 'Capture the cluster under a new pipeline name.',
+    recovery: 'stop',
+  },
+  CLUSTER_CHANGED: {
+    meaning: 'The pipeline captured one server before and now captures a Redis Cluster, or the other way round.',
+    remedy: 'Give the pipeline another name: its topics are filled anew.',
+    recovery: 'stop',
+  },
+  CLUSTER_SHARD_AWAY: {
+    meaning: 'No node of the Redis Cluster serves this shard now: a failover is under way, or its master was removed.',
+    remedy: 'Nothing, if its slots went to other shards or will come back; otherwise bring its nodes back.',
+    recovery: 'retry',
+  },
   VANISHED_BREAKER: {
     meaning: 'A full resync found so many published rows without a hash that deleting them needs a person to agree.',
     remedy: 'Look at the Redis server; start the source once with --confirm-vanished and the count to agree.',

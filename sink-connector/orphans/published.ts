@@ -28,6 +28,10 @@ const positionSchema = z.object({
   mappings: z.record(z.string(), z.object({ topic: z.string(), partitions: z.int(), keySchemaId: z.int() })),
 });
 
+/** Which shards a cluster has: a record among the positions of shard 0. */
+const shardsSchema = z.object({ shards: z.array(z.object({ shard: z.int() })) });
+const SHARDS_KEY = Buffer.from('shards');
+
 /**
  * Whether all hashes were published to a topic. While a shard reads its first snapshot, the topic lacks rows that are
  * right, and a table that had them before must keep them.
@@ -47,8 +51,9 @@ export async function readPublished(
   const found: Published[] = [];
   const reader = await PartitionReader.open(client);
   try {
+    const ofCluster = await shardsOfCluster(reader, positions, shards.get(0)?.end ?? 0);
     for (const [shard, { first, end }] of shards) {
-      if (first === end) continue;
+      if (first === end && !ofCluster.has(shard)) continue;
       const key = Buffer.from(String(shard));
       const value = await lastCommitted(reader, { topic: positions, partition: shard, key }, end);
       found.push(publishedBy(value, positions, shard, topic));
@@ -61,6 +66,24 @@ export async function readPublished(
   if (first === undefined) return unknown('no source has published anything yet');
   const version = others.reduce((least, one) => (one.version < least ? one.version : least), first.version);
   return { ...(lacking ?? first), version };
+}
+
+/** The shards of a cluster, whether they have begun or not; none where one server is captured. */
+async function shardsOfCluster(reader: PartitionReader, topic: string, end: number): Promise<ReadonlySet<number>> {
+  const value = await lastCommitted(reader, { topic, partition: 0, key: SHARDS_KEY }, end);
+  if (value === null) return new Set();
+  try {
+    return new Set(shardsSchema.parse(JSON.parse(value.toString())).shards.map(({ shard }) => shard));
+  } catch (cause) {
+    throw new AfterwriteError(
+      'POSITION_UNREADABLE',
+      'the numbers of the shards are not ones that this version writes',
+      {
+        where: { topic, partition: 0 },
+        cause,
+      },
+    );
+  }
 }
 
 function publishedBy(value: Buffer | null, positions: string, shard: number, topic: string): Published {

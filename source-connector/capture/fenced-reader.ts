@@ -40,10 +40,13 @@ const againMs = 5;
  */
 export class FencedReader {
   readonly #endpoint: ResolveEndpoint;
+  readonly #greeting: Command | undefined;
   #connection: ControlConnection | undefined;
 
-  constructor(endpoint: ResolveEndpoint) {
+  /** @param greeting sent first on each connection, such as READONLY to a replica of a cluster */
+  constructor(endpoint: ResolveEndpoint, greeting?: Command) {
     this.#endpoint = endpoint;
+    this.#greeting = greeting;
   }
 
   /**
@@ -74,7 +77,7 @@ export class FencedReader {
 
   async #attempt(db: number, key: Buffer, fence: ReadFence, signal: AbortSignal): Promise<FencedValue> {
     try {
-      this.#connection ??= await ControlConnection.open(await this.#endpoint(), { signal });
+      this.#connection ??= await this.#open(signal);
       for (;;) {
         const value = await readOnce(this.#connection, db, key, fence);
         if (value !== undefined) return value;
@@ -85,6 +88,12 @@ export class FencedReader {
       this.close();
       throw error;
     }
+  }
+
+  async #open(signal: AbortSignal): Promise<ControlConnection> {
+    const connection = await ControlConnection.open(await this.#endpoint(), { signal });
+    if (this.#greeting !== undefined) await connection.call(...this.#greeting);
+    return connection;
   }
 }
 

@@ -60,6 +60,10 @@ export class UnreadFold implements Folding {
     this.#parts.fold.flushed(...key);
   }
 
+  decided(...key: Parameters<Folding['decided']>): void {
+    this.#parts.fold.decided(...key);
+  }
+
   swapped(...keys: Parameters<Folding['swapped']>): void {
     this.#parts.fold.swapped(...keys);
   }

@@ -12,6 +12,12 @@ export interface Removal {
   readonly policy: RemovalPolicy;
 }
 
+/**
+ * What a key's slot is to this shard, in a cluster (rule 10): published from here; perhaps on its way to another shard, so
+ * that a key that goes may have moved; or another shard's, of which nothing is published from here.
+ */
+export type KeyPlace = 'owned' | 'leaving' | 'foreign';
+
 /** A captured hash read as a row of its mapping, or the reason why it cannot be one. */
 export type RowReading<Problem> =
   | { readonly kind: 'row'; readonly row: Buffer }

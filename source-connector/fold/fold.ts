@@ -6,12 +6,25 @@ import {
   unresolved,
   type FoldOutput,
   type FoldTime,
+  type KeyPlace,
   type RemovalCause,
   type RowView,
   type Unresolved,
 } from './change.ts';
 import { HashEditor } from '../hash-editor.ts';
-import { inheritedFields, inheritingMark, keptMark, rejectedMark, rejects } from '../mark.ts';
+import {
+  fieldsOf,
+  goneMark,
+  heldCause,
+  heldMark,
+  inheritedFields,
+  inheritingMark,
+  isGone,
+  isKept,
+  keptMark,
+  rejectedMark,
+  rejects,
+} from '../mark.ts';
 import { isWide, type HeldHash, type WideHash } from '../wide-hash.ts';
 import { AbsentFields } from './absent-fields.ts';
 import { ABSENT, copyOf, holds } from './entries.ts';
@@ -26,6 +39,8 @@ export interface FoldOptions<Problem, View extends RowView<Problem>> {
   /** The mapping that publishes this key of this database; undefined when the key is only shadowed. */
   readonly viewOf: (db: number, key: Buffer) => View | undefined;
   readonly output: FoldOutput<Problem, View>;
+  /** In a cluster: what the key's slot is to this shard. Keys of foreign slots have no view. */
+  readonly placeOf?: ((key: Buffer) => KeyPlace) | undefined;
 }
 
 /**
@@ -138,6 +153,19 @@ export class Fold<Problem, View extends RowView<Problem>> {
     this.#remove(db, key, entry, vanishedCause(entry, provenTime));
   }
 
+  /**
+   * Decides on a key whose slot has come to this shard, or stays after all: its hash is compared with its published row,
+   * and a removal that waited is one now. Doing it twice does nothing.
+   */
+  decided(db: number, key: Buffer, time: FoldTime): void {
+    const entry = this.#options.state.get(db, key);
+    if (entry === undefined) return;
+    const { current, expireAt, mark } = entry;
+    if (current !== null) this.#settle(db, key, entry, current, expireAt, time);
+    // Without a hash and without a cause, no stream told where it went.
+    else if (!isKept(mark)) this.#remove(db, key, entry, heldCause(mark) ?? 'vanished');
+  }
+
   /** Folds FLUSHDB and FLUSHALL for one key. Doing it twice does nothing. */
   flushed(db: number, key: Buffer): void {
     this.gone(db, key, 'flushed');
@@ -233,7 +261,8 @@ export class Fold<Problem, View extends RowView<Problem>> {
     const view = viewOf(db, key);
     if (view === undefined) {
       if (!holds(entry, hash, expireAt)) {
-        state.put(db, key, { current: hash, expireAt, published: entry.published, mark: entry.mark });
+        const mark = isGone(entry.mark) ? null : entry.mark;
+        state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
       }
       return;
     }
@@ -275,9 +304,16 @@ export class Fold<Problem, View extends RowView<Problem>> {
     const { state, viewOf, output } = this.#options;
     const view = viewOf(db, key);
     const { published } = entry;
+    const place = this.#options.placeOf?.(key);
     if (view === undefined) {
-      // Not published from here (any more): what was published before the mapping went away stays as it is.
-      state.put(db, key, { current: null, expireAt: 0, published, mark: entry.mark });
+      // Not published from here (any more): what was published before the mapping went away stays as it is. Of another
+      // shard's slot, which may come here, the cause is kept in mind.
+      const mark = place === 'foreign' ? goneMark(cause, fieldsOf(entry.mark)) : entry.mark;
+      state.put(db, key, { current: null, expireAt: 0, published, mark });
+      return;
+    }
+    if (place === 'leaving' && (published !== null || entry.mark !== null)) {
+      this.#hold(view, db, key, entry, cause);
       return;
     }
     if (published === null) {
@@ -296,5 +332,14 @@ export class Fold<Problem, View extends RowView<Problem>> {
     output.change({ view, db, key, op: 'd', before: published, after: null, command: cause });
     if (entry.mark !== null) output.marked(view, db, key, null);
     state.put(db, key, ABSENT);
+  }
+
+  /** The hash is gone, and whoever owns its slot in the end decides what that means. */
+  #hold(view: View, db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
+    const { state, output } = this.#options;
+    const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+    const mark = heldMark(cause, known, view.keepsAbsent && inheritedFields(entry.mark).length > 0);
+    if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
+    state.put(db, key, { current: null, expireAt: 0, published: entry.published, mark });
   }
 }

@@ -63,6 +63,10 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
     return this.#version;
   }
 
+  raiseVersion(version: number): void {
+    this.#version = Math.max(this.#version, version);
+  }
+
   beginSnapshot(replid: string, offset: number): void {
     this.replid = replid;
     this.offset = offset;

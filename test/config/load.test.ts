@@ -184,12 +184,15 @@ mappings: { person: { key: 'p:{id}', fields: {} } }
   assert.equal(problems.find(({ path }) => path === 'registry.url')?.wrong, 'is "ftp://***@y"');
 });
 
-test('an endpoint is a url or a host, not both and not neither', () => {
+test('an endpoint is one of its spellings, not several and not none', () => {
   assert.match(
     only(replaced("url: 'redis://127.0.0.1:6379', ", '')),
-    /^source: .*; a url, a host with its port, or sentinel$/,
+    /^source: .*; a url, a host with its port, sentinel, or nodes$/,
   );
-  assert.match(only(replaced('source: {', 'source: { host: h,')), /either url or host or sentinel, not several$/);
+  assert.match(
+    only(replaced('source: {', 'source: { host: h,')),
+    /either url or host or sentinel or nodes, not several$/,
+  );
   good(replaced("url: 'redis://127.0.0.1:6379'", 'host: h, port: 6379'));
   good(replaced("'redis://127.0.0.1:6379'", "'${env:REDIS_URL}'"));
 });

@@ -93,6 +93,8 @@ function checkNews(topic: string, record: TopicRecord, event: Envelope, before: 
     assert.ok('cr'.includes(event.op), `${at}: has op ${event.op}`);
     assert.ok(had === null && event.after !== null, `${at}: makes a row that was there`);
   }
+  // Whichever shards told them.
+  assert.ok(event.version > (before?.version ?? -1), `${at}: its version rises above that of the event before it`);
   assert.ok(!isDeepStrictEqual(had, event.after), `${at}: says what the event before it said`);
   if (event.before !== null) assert.deepEqual(event.before, had, `${at}: before is what the last event said`);
 }

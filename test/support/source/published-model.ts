@@ -96,6 +96,10 @@ export class PublishedModel implements FoldOutput<never, WholeHashView>, Journal
     // Counted elsewhere.
   }
 
+  raiseVersion(): void {
+    // Its versions only count.
+  }
+
   beginSnapshot(replid: string, offset: number): void {
     this.replid = replid;
     this.offset = offset;
