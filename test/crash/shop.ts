@@ -37,6 +37,8 @@ export interface ShopOptions {
   readonly workers?: number;
   /** How the source follows the server; by its stream unless told. */
   readonly mode?: 'notifications';
+  /** Environment of the workers, beside that of this process. */
+  readonly sourceEnv?: Readonly<Record<string, string>>;
 }
 
 const SINK = 'warehouse';
@@ -99,15 +101,21 @@ export class Shop {
 
   /** Makes everything but starts neither source nor sink. PostgreSQL has to run; Kafka and the registry need not yet. */
   static async open(scope: Scope, tell: Tell, options: ShopOptions): Promise<Shop> {
-    const { kafka = shared('kafka'), postgres: database = shared('postgres'), deletes, workers = 1 } = options;
+    const {
+      kafka = shared('kafka'),
+      postgres: database = shared('postgres'),
+      deletes,
+      workers = 1,
+      sourceEnv = {},
+    } = options;
     const schema = uniqueName('crash');
     const folder = await mkdtemp(join(tmpdir(), 'afterwrite-crash-'));
     // They are ended before the server that they read: a scope ends things in their order.
-    const first = await workerIn(scope, folder, 1);
+    const first = await workerIn(scope, folder, 1, sourceEnv);
     const sources: [Connector, ...Connector[]] = [first.connector];
     const files = [first];
     for (let number = 2; number <= workers; number += 1) {
-      const worker = await workerIn(scope, folder, number);
+      const worker = await workerIn(scope, folder, number, sourceEnv);
       sources.push(worker.connector);
       files.push(worker);
     }
@@ -227,11 +235,11 @@ function endsOf(ends: readonly { readonly partition: number; readonly high: stri
 }
 
 /** The worker of this number: its files lie in the folder, named for it. */
-async function workerIn(scope: Scope, folder: string, number: number) {
+async function workerIn(scope: Scope, folder: string, number: number, env: Readonly<Record<string, string>>) {
   const name = number === 1 ? 'source' : `source-${number}`;
   const file = join(folder, `${name}.yaml`);
   const port = await freePort();
-  const connector = new Connector(scope, { name, args: ['source', '-c', file], folder, httpPort: port });
+  const connector = new Connector(scope, { name, args: ['source', '-c', file], folder, httpPort: port, env });
   return { connector, file, port, state: join(folder, number === 1 ? 'state' : `state-${number}`) };
 }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'node:test';
+import { projectFolder } from '../../services/folders.ts';
 import type { Connector } from '../support/processes.ts';
 import { Random, seedOfTest } from '../support/random.ts';
+import { shared } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import { SHARD, Shop, type Tell } from './shop.ts';
 
@@ -60,6 +63,35 @@ test('rule 2: three workers, a restart at once, workers that come and go under l
   await shop.checkAll(workload);
 });
 
+test('rule 2: a worker that is cut off from Kafka alone is taken over, and stands by when its network is back; nothing is lost or told twice', async (t) => {
+  const { tell, random } = begin(t);
+  const sourceEnv = {
+    NODE_OPTIONS: `--import ${join(projectFolder, 'dist', 'test', 'support', 'network-cut.js')}`,
+    AFTERWRITE_TEST_CUT_PORT: shared('kafka').split(':').at(-1) ?? '',
+  };
+  const shop = await Shop.open(t, tell, { deletes: 'all', batchRecords: 100, workers: 2, sourceEnv });
+  const workload = shop.startWorkload(random, 150);
+  for (const source of shop.sources) source.start();
+  shop.sink.start();
+  for (let round = 1; round <= 2; round += 1) {
+    const owner = await shop.owner([], PATIENCE);
+    await workload.more(random.between(20, 200));
+    const began = performance.now();
+    owner.signal('SIGUSR2');
+    const heir = await shop.owner([owner], PATIENCE);
+    tell(`${owner.name} was cut off: ${heir.name} follows the shard after ${seconds(began)} s`);
+    assert.equal((await owner.parts('/readyz'))['source']?.ok, false, 'one that is cut off is not ready');
+    await workload.more(100);
+    const lives = await heir.metric(LIVES);
+    owner.signal('SIGUSR2');
+    await untilStandby(owner);
+    await workload.more(50);
+    assert.equal(await heir.metric(LIVES), lives, 'its heir is not fenced');
+    assert.equal(await shop.owner([], PATIENCE), heir);
+  }
+  await shop.checkAll(workload);
+});
+
 const LIVES = 'afterwrite_source_lives_total{shard="0"}';
 
 /** What is done to an owner, and what has to be so when another one has taken over. */
@@ -94,17 +126,18 @@ const frozen: Way = {
   after: async (owner, heir) => {
     const lives = await heir.metric(LIVES);
     owner.thaw();
-    await until(
-      'the zombie to be on standby',
-      async () => {
-        const { source, [SHARD]: shard } = await owner.parts('/readyz');
-        return source?.ok === true && shard === undefined;
-      },
-      { timeoutMs: PATIENCE },
-    );
+    await untilStandby(owner);
     assert.equal(await heir.metric(LIVES), lives, 'its heir is not fenced');
   },
 };
+
+async function untilStandby(worker: Connector): Promise<void> {
+  const stands = async (): Promise<boolean> => {
+    const { source, [SHARD]: shard } = await worker.parts('/readyz');
+    return source?.ok === true && shard === undefined;
+  };
+  await until(`${worker.name} to be on standby`, stands, { timeoutMs: PATIENCE });
+}
 
 async function takeOver(shop: Shop, way: Way, tell: Tell, random: Random): Promise<void> {
   const owner = await shop.owner([], PATIENCE);

@@ -30,6 +30,8 @@ export interface ConnectorOptions {
   readonly folder: string;
   /** The port that its HTTP server was given. */
   readonly httpPort: number;
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -73,7 +75,7 @@ export class Connector {
     );
     const child = spawn(...endingWithUs(process.execPath, ['--enable-source-maps', program, ...this.#options.args]), {
       stdio: ['ignore', output, output],
-      env: { ...process.env, AFTERWRITE_FAULT: faults },
+      env: { ...process.env, ...this.#options.env, AFTERWRITE_FAULT: faults },
     });
     closeSync(output);
     this.#child = child;
@@ -152,10 +154,10 @@ export class Connector {
     assert.equal(seen, 'answered', `${this.name} runs; ${this.tail()}`);
   }
 
-  /** The parts that a page of its HTTP server tells of, by name. @throws when it does not answer within a second */
+  /** The parts that a page of its HTTP server tells of, by name. @throws when it does not answer within seconds */
   async parts(path: '/healthz' | '/readyz'): Promise<Readonly<Record<string, PartStatus>>> {
     const url = `http://127.0.0.1:${this.#options.httpPort}${path}`;
-    return statusPage.parse(await (await fetch(url, { signal: AbortSignal.timeout(1000) })).json()).parts;
+    return statusPage.parse(await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).json()).parts;
   }
 
   /** The value of a metric, which is 0 where it is not told. */
