@@ -10,7 +10,7 @@ import duckdb
 # How long a statement waits for a lock: LOCK_TIMEOUT.
 PATIENCE_SECONDS = 10.0
 # Somebody waits for a transaction whose session says nothing: after that long it is ended. In Snowflake, 5 minutes.
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 3.0
 
 next_id = itertools.count(1_700_000_000_000)
 # Who holds a table: a transaction, or the statement of a connection that has none open.

@@ -52,10 +52,7 @@ const columns =
   'CLUSTER_ID, TO_VARCHAR(NEXT_OFFSET), TO_VARCHAR(EPOCH), TO_VARCHAR(OWNER), ' +
   `${millis('CAUGHT_UP_AT')}, TOPIC, TO_VARCHAR("PARTITION")`;
 
-/**
- * Statements on the offset rows of a sink. What a claim reads is read in its transaction: nothing but a lock keeps two
- * claims from making the row twice, since keys are not enforced here.
- */
+/** Statements on the offset rows of a sink. */
 export function offsetStatements(names: Names, sink: string) {
   const ofSink = `SINK = ${textLiteral(sink)}`;
   const tableOf = ({ topic }: PartitionName): string => names.inSchema(offsetsTable(topic));
@@ -63,17 +60,25 @@ export function offsetStatements(names: Names, sink: string) {
     `${ofSink} AND TOPIC = ${textLiteral(topic)} AND "PARTITION" = ${partition}`;
   const owned = (move: OffsetMove, at: bigint): string =>
     `${rowOf(move)} AND OWNER = ${move.owner} AND EPOCH = ${move.epoch} AND NEXT_OFFSET = ${at}`;
-  const insert = (row: PartitionName & Omit<StoredOffset, 'caughtUpAt'>): string =>
-    `(SINK, TOPIC, "PARTITION", CLUSTER_ID, NEXT_OFFSET, EPOCH, OWNER) VALUES (${textLiteral(sink)}, ` +
-    `${textLiteral(row.topic)}, ${row.partition}, ${textLiteral(row.clusterId)}, ${row.nextOffset}, ${row.epoch}, ${row.owner})`;
+  const columnsOfRow = '(SINK, TOPIC, "PARTITION", CLUSTER_ID, NEXT_OFFSET, EPOCH, OWNER)';
+  const valuesOf = (row: PartitionName & Omit<StoredOffset, 'caughtUpAt'>): string =>
+    `${textLiteral(sink)}, ${textLiteral(row.topic)}, ${row.partition}, ${textLiteral(row.clusterId)}, ` +
+    `${row.nextOffset}, ${row.epoch}, ${row.owner}`;
+  const within = (transaction: string): string => `CURRENT_TRANSACTION() = ${textLiteral(transaction)}`;
   return {
-    claim: (partition: PartitionName, initial: Pick<StoredOffset, 'clusterId' | 'nextOffset'>): string =>
+    /** Makes the row of a partition that has none; nobody owns it yet. */
+    create: (partition: PartitionName, initial: Pick<StoredOffset, 'clusterId' | 'nextOffset'>): string =>
       `MERGE INTO ${tableOf(partition)} AS o USING (SELECT 1 AS one) AS s ON ${rowOf(partition)} ` +
-      'WHEN MATCHED THEN UPDATE SET OWNER = o.OWNER + 1 ' +
-      `WHEN NOT MATCHED THEN INSERT ${insert({ ...partition, ...initial, epoch: 0n, owner: 1n })}`,
-    /** Removes all rows of a partition; `insert` then makes one of them. */
-    remove: (partition: PartitionName): string => `DELETE FROM ${tableOf(partition)} WHERE ${rowOf(partition)}`,
-    insert: (row: PartitionName & StoredOffset): string => `INSERT INTO ${tableOf(row)} ${insert(row)}`,
+      `WHEN NOT MATCHED THEN INSERT ${columnsOfRow} VALUES (${valuesOf({ ...partition, ...initial, epoch: 0n, owner: 0n })})`,
+    /** @param row as it was read: it hits no row where another owner stands by now */
+    claim: (row: PartitionName & StoredOffset): string =>
+      `UPDATE ${tableOf(row)} SET OWNER = ${row.owner + 1n} ` +
+      `WHERE ${rowOf(row)} AND OWNER = ${row.owner} AND EPOCH = ${row.epoch} AND NEXT_OFFSET = ${row.nextOffset}`,
+    /** Removes all rows of a partition; `insert` then makes one of them, in the same transaction. */
+    remove: (partition: PartitionName, transaction: string): string =>
+      `DELETE FROM ${tableOf(partition)} WHERE ${rowOf(partition)} AND ${within(transaction)}`,
+    insert: (row: PartitionName & StoredOffset, transaction: string): string =>
+      `INSERT INTO ${tableOf(row)} ${columnsOfRow} SELECT ${valuesOf(row)} WHERE ${within(transaction)}`,
     read: (partition: PartitionName): string =>
       `SELECT ${columns} FROM ${tableOf(partition)} WHERE ${rowOf(partition)}`,
     now: `SELECT ${millis('CURRENT_TIMESTAMP()')}`,
@@ -87,7 +92,7 @@ export function offsetStatements(names: Names, sink: string) {
     /** @param transaction the one that has written the rows: in another one, the offset stays */
     move: (move: OffsetMove, transaction: string): string =>
       `UPDATE ${tableOf(move)} SET NEXT_OFFSET = ${move.to}${move.caughtUp ? ', CAUGHT_UP_AT = CURRENT_TIMESTAMP()' : ''} ` +
-      `WHERE ${owned(move, move.from)} AND CURRENT_TRANSACTION() = ${textLiteral(transaction)}`,
+      `WHERE ${owned(move, move.from)} AND ${within(transaction)}`,
     markCaughtUp: (move: OffsetMove): string =>
       `UPDATE ${tableOf(move)} SET CAUGHT_UP_AT = CURRENT_TIMESTAMP() WHERE ${owned(move, move.to)}`,
   };

@@ -78,21 +78,33 @@ export class SnowflakeSession implements Session {
     return await this.#connection.run(this.#offsets.markCaughtUp(move));
   }
 
+  /**
+   * Each statement commits by itself, and the one that claims counts only where the owner of before still stands: a
+   * transaction could be ended by the server without a word, and what was read in it would be the row of before.
+   */
   async claim(
     partition: PartitionName,
     initial: { readonly clusterId: string; readonly nextOffset: bigint },
   ): Promise<StoredOffset> {
-    await this.#begin();
-    await this.#connection.run(this.#offsets.claim(partition, initial));
-    const rows = (await this.#connection.rows(this.#offsets.read(partition))).map(storedOffset);
-    const row = mendedOffset(rows);
-    if (row === undefined) throw new Error(`The row of ${partition.topic} ${partition.partition} is gone again`);
-    if (rows.length > 1) {
-      await this.#connection.run(this.#offsets.remove(partition));
-      await this.#connection.run(this.#offsets.insert(row));
+    for (;;) {
+      const rows = (await this.#connection.rows(this.#offsets.read(partition))).map(storedOffset);
+      const row = mendedOffset(rows);
+      if (row === undefined) {
+        await this.#connection.run(this.#offsets.create(partition, initial));
+      } else if (rows.length > 1) {
+        await this.#mend(row);
+      } else if ((await this.#connection.run(this.#offsets.claim(row))) === 1) {
+        return { ...row, owner: row.owner + 1n };
+      }
     }
+  }
+
+  /** Makes one row of those of a partition. */
+  async #mend(row: PartitionName & StoredOffset): Promise<void> {
+    const transaction = await this.#begin();
+    await this.#connection.run(this.#offsets.remove(row, transaction));
+    await this.#connection.run(this.#offsets.insert(row, transaction));
     await this.commit();
-    return row;
   }
 
   async readOffset(partition: PartitionName): Promise<StoredOffset | undefined> {

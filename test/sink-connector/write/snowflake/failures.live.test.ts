@@ -117,7 +117,7 @@ test(
     const { changes, move } = log.batch(written('1', 'lost', 7));
     await session.begin();
     await session.apply(persons, changes);
-    // Somebody waits for the table; the emulator ends what is idle for a second, Snowflake what is for five minutes.
+    // Somebody waits for the table; the emulator ends what is idle for three seconds, Snowflake what is for five minutes.
     await stage.database.run(`UPDATE persons SET age = 8 WHERE person_id = '2'`);
     await session.apply(persons, changes);
     assert.equal(await session.moveOffset(move), 0);
