@@ -39,15 +39,23 @@ const connections = {
   MySqlConnection: { sink: 'mysql', parameters: login },
   SQLiteConnection: { sink: 'sqlite', parameters: ['filePath'] },
   CqlConnection: { sink: 'cassandra', parameters: ['user', 'password', 'db', 'keyspace'] },
+  OracleSqlConnection: { sink: 'oracle', parameters: login },
+  SnowflakeSqlConnection: { sink: 'snowflake', parameters: [...login, 'account'] },
 } as const;
 
 export type ConnectionKind = (typeof connections)[keyof typeof connections]['sink'];
 
-const unsupported =
-  /^(OracleSql|SnowflakeSql|MsSql|DB2|Mongo|Redis|RedisCluster)Connect(ion|or)$|^SimpleHashConnector$/;
+const unsupported = /^(MsSql|DB2|Mongo|Redis|RedisCluster)Connect(ion|or)$|^SimpleHashConnector$/;
 
 const connectorParameters = ['connection', 'tableName', 'pk', 'exactlyOnceTableName'];
-const connectors = new Set(['PostgresConnector', 'MySqlConnector', 'SQLiteConnector', 'CqlConnector']);
+const connectors = new Set([
+  'PostgresConnector',
+  'MySqlConnector',
+  'SQLiteConnector',
+  'CqlConnector',
+  'OracleSqlConnector',
+  'SnowflakeSqlConnector',
+]);
 
 const registrationParameters = ['GB', 'keysPrefix', 'mappings', 'connector', 'name', 'version'];
 const behindParameters = [

@@ -29,6 +29,26 @@ export function sinkOf(name: string, connection: Connection, notes: Note[]): Sin
         password: parts.secret('password'),
         keyspace: parts.text('keyspace'),
       };
+    case 'oracle':
+      return {
+        kind: 'oracle',
+        connectString: parts.text('db'),
+        user: parts.text('user'),
+        password: parts.secret('passwd'),
+      };
+    case 'snowflake': {
+      // A database may be followed by its schema, as SQLAlchemy has it.
+      const [database, schema] = parts.text('db').split('/');
+      return {
+        kind: 'snowflake',
+        account: parts.text('account'),
+        user: parts.text('user'),
+        password: parts.secret('passwd'),
+        warehouse: parts.unknown('WAREHOUSE', "the recipe took the user's default"),
+        database,
+        ...(schema === undefined ? {} : { schema }),
+      };
+    }
   }
 }
 

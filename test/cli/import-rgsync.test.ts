@@ -93,6 +93,21 @@ test('functions and variables of the environment become references, read again a
   assert.match(notes.join(), /set CASSANDRA_DATA_CENTER/);
 });
 
+test('sinks of Oracle and Snowflake have what the recipe said of them', async (t) => {
+  const { config, notes } = await imported(
+    t,
+    "oracle = OracleSqlConnection('shop', 'p', 'db:1521/FREEPDB1')",
+    "RGWriteBehind(GB, 'person', {'a': 'a'}, OracleSqlConnector(oracle, 'persons', 'id'), 'A')",
+    "flake = SnowflakeSqlConnection('shop', 'p', 'sales/public', account='org-account')",
+    "RGWriteBehind(GB, 'car', {'a': 'a'}, SnowflakeSqlConnector(flake, 'cars', 'id'), 'B')",
+  );
+  const { oracle, snowflake } = config.sinks;
+  assert.ok(oracle?.kind === 'oracle' && snowflake?.kind === 'snowflake');
+  assert.deepEqual([oracle.connectString, oracle.user], ['db:1521/FREEPDB1', 'shop']);
+  assert.deepEqual([snowflake.account, snowflake.database, snowflake.schema], ['org-account', 'sales', 'public']);
+  assert.match(notes.join(), /set SNOWFLAKE_WAREHOUSE/);
+});
+
 test('what is not read is named with its line, and nothing is guessed from what it may have changed', async (t) => {
   const { config, notes } = await imported(
     t,
