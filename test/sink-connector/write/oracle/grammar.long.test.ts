@@ -94,9 +94,9 @@ function otherStatements(): Record<string, string> {
     ...shapeQueries,
     ...savepoint,
     sessionSettings,
-    // The grammar knows no number there, which Oracle's reference has.
+    // The grammar knows no number and no quoted name there, which Oracle's reference has.
     waitForLocks: waitForLocks.replace(/\d+$/, "'60'"),
-    setSchema: setSchema('app', namingOf('upper')),
+    setSchema: setSchema('app', namingOf('upper')).replaceAll('"', ''),
   };
 }
 
