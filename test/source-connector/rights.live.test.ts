@@ -37,9 +37,14 @@ async function use(client: Redis, past: (moment: number) => Promise<void>): Prom
   await past(Date.now() + 1);
   await client.hset('person:3', 'name', 'deleted');
   await client.del('person:3');
+  await until('the expiry', async () => (await client.exists('person:2')) === 0);
+  await evict(client);
+  await client.hset('person:5', 'name', 'last');
+}
+
+async function evict(client: Redis): Promise<void> {
   await client.hset('person:4', 'name', 'evicted', 'note', 'x'.repeat(400_000));
   await client.expire('person:4', 10_000);
-  await until('the expiry', async () => (await client.exists('person:2')) === 0);
   await until('an eviction', async () => {
     // What clients need varies, so that one measure is not enough.
     const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1]);
@@ -47,7 +52,6 @@ async function use(client: Redis, past: (moment: number) => Promise<void>): Prom
     return (await client.exists('person:4')) === 0;
   });
   await client.config('SET', 'maxmemory', '1gb');
-  await client.hset('person:5', 'name', 'last');
 }
 
 const removals = { deleted: 'delete', expired: 'delete', evicted: 'delete', ambiguous: 'delete' };
@@ -124,12 +128,19 @@ test('each right that is left out is named, and nothing is lost', async (t) => {
       await use(redis.client, () => Promise.resolve());
       await source.caughtUp();
       assert.deepEqual(await pipeline.rows(), rowsInTheEnd);
+      const namesEvictions = left === '+psubscribe' || left.startsWith('&');
       const expected = left.startsWith('~')
         ? /cannot be read: REDIS_NO_PERMISSION: \w+ .*key/
-        : left === '+psubscribe' || left.startsWith('&')
+        : namesEvictions
           ? /does not tell which.*\+psubscribe \+ping &__keyevent@\*__:evicted/
           : new RegExp(`REDIS_NO_PERMISSION: the Redis user afterwrite lacks rights.*\\${left}\\b`);
-      await until(`a word of ${left}`, () => told(source, expected), PATIENCE);
+      const isTold = async (): Promise<boolean> => {
+        if (told(source, expected)) return true;
+        // An eviction before the first look at the server's counter is not known to be one.
+        if (namesEvictions) await evict(redis.client);
+        return false;
+      };
+      await until(`a word of ${left}`, isTold, PATIENCE);
     });
   }
 });

@@ -105,9 +105,12 @@ export class TestCluster {
   }
 
   /**
-   * Moves a slot as `redis-cli --cluster reshard` does, up to a step.
+   * Moves a slot as `redis-cli --cluster reshard` does, up to a step, when the nodes are at one about epochs: where two
+   * masters have the same one, one of them takes a higher one, and if it does so while a slot that it gave away is
+   * still its own in its own eyes, the new master deletes the slot's keys, and Redis 7.0 tells no replica of that.
    */
   async move(slot: number, from: TestNode, to: TestNode, until: MoveStep = 'done'): Promise<void> {
+    await this.#epochsAgreed();
     await to.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
     await from.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
     if (until === 'begun') return;
@@ -168,6 +171,18 @@ export class TestCluster {
     );
   }
 
+  /** Waits until no two masters have the same epoch, and all nodes know that of each. */
+  async #epochsAgreed(): Promise<void> {
+    const agreed = async (): Promise<boolean> => {
+      const alive = this.nodes.filter(isAlive);
+      const replies = await Promise.all(alive.map(({ client }) => client.call('CLUSTER', 'NODES')));
+      const views = replies.map((reply) => epochsOf(String(reply)));
+      const epochs = views[0]?.map(([, epoch]) => epoch) ?? [];
+      return new Set(views.map((view) => JSON.stringify(view))).size === 1 && new Set(epochs).size === epochs.length;
+    };
+    await until('epochs that all nodes know', agreed, patience);
+  }
+
   async #replicasFollow(): Promise<void> {
     const follows = (info: string): boolean => info.includes('role:master') || info.includes('master_link_status:up');
     await until(
@@ -199,6 +214,12 @@ async function startNode(scope: Scope, buses: Map<number, number>): Promise<Test
 
 async function selfOf({ client }: TestNode): Promise<ClusterNode | undefined> {
   return parseClusterNodes(String(await client.call('CLUSTER', 'NODES'))).find(({ isMyself }) => isMyself);
+}
+
+/** The epochs of the masters that are up, with their ids, in the order of these. */
+function epochsOf(reply: string): [id: string, epoch: number][] {
+  const masters = parseClusterNodes(reply).filter(({ role, isDown }) => role === 'master' && !isDown);
+  return masters.map(({ id, configEpoch }): [string, number] => [id, configEpoch]).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** A client of a server that is down waits for it. */

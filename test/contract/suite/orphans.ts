@@ -30,8 +30,15 @@ export function orphanTests(binding: ContractBinding): void {
     const expected = numbers(60).slice(5);
     assert.deepEqual(await stage.rows(persons), rowsOf(expected, 'published'));
     const figures = workers.flatMap(comparisons);
-    assert.equal(figures.length, 4, 'each partition was compared, by its owner');
-    assert.equal(sum(figures, 'rows'), 75);
+    // A partition that changes hands before its comparison is noted is compared again, by its next owner.
+    const first = new Map(
+      figures
+        .sort(byTime)
+        .reverse()
+        .map((line) => [line['partition'], line]),
+    );
+    assert.equal(first.size, 4, 'each partition was compared');
+    assert.equal(sum([...first.values()], 'rows'), 75);
     assert.deepEqual([sum(figures, 'orphans'), sum(figures, 'removed')], [20, 20]);
     const texts = await Promise.all(workers.map(({ metrics }) => metrics.text()));
     const counted = texts.flatMap((text) => [...text.matchAll(/sink_orphans_removed_total\{.*\} (\d+)/g)]);
@@ -286,6 +293,10 @@ async function untilReady(workers: readonly TestWorker[], partitions: number): P
 
 function comparisons({ lines }: TestWorker): Record<string, unknown>[] {
   return lines.filter(({ msg }) => msg === 'the table was compared with the topic');
+}
+
+function byTime(a: Record<string, unknown>, b: Record<string, unknown>): number {
+  return Number(a['time']) - Number(b['time']);
 }
 
 function sum(lines: readonly Record<string, unknown>[], name: string): number {
