@@ -2,6 +2,18 @@ import { z } from 'zod';
 import { bytes, duration } from './quantities.ts';
 import { columnName, httpServer, text, topicSafeName } from './values.ts';
 
+/** @param rows the default; more where a transaction costs much, however few rows it holds */
+export function batchOptions(rows: number) {
+  return z
+    .strictObject({
+      rows: z.int().min(1).default(rows).describe('events of one transaction, at most'),
+      bytes: bytes.prefault('16MiB').describe('bytes of one transaction, at most'),
+      linger: duration.prefault('20ms').describe('how long after the last batch one that is not full may follow'),
+    })
+    .prefault({})
+    .describe('a batch is written when any of these is reached');
+}
+
 /** The options that every kind of sink has. */
 export const sinkOptions = {
   mappings: z.array(topicSafeName).min(1, 'at least one mapping').optional().describe('default: all mappings'),
@@ -23,14 +35,7 @@ export const sinkOptions = {
     )
     .default({})
     .describe('what differs for the tables of single mappings'),
-  batch: z
-    .strictObject({
-      rows: z.int().min(1).default(5000).describe('events of one transaction, at most'),
-      bytes: bytes.prefault('16MiB').describe('bytes of one transaction, at most'),
-      linger: duration.prefault('20ms').describe('how long after the last batch one that is not full may follow'),
-    })
-    .prefault({})
-    .describe('a batch is written when any of these is reached'),
+  batch: batchOptions(5000),
   rejectedRows: z
     .strictObject({
       policy: z

@@ -53,7 +53,9 @@ async function makeSinks(servers: Servers, databases: readonly Database[], plan:
           ...database.kind.sinkOptions(database.address),
           mappings: [mapping],
           tables: { [mapping]: { name: table } },
-          batch: { rows: sinkBatch },
+          ...(sinkBatch === undefined ? {} : { batch: { rows: sinkBatch } }),
+          // A sink that is new to a full table reads all of its keys in the end (rule 17); writing is what is measured.
+          orphans: { policy: 'keep' },
         };
         return [sinkOf(database, table, mapping), options] as const;
       }),

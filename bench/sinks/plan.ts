@@ -6,9 +6,10 @@ export interface Plan {
   readonly rows: number;
   /** Rows of the backlog with which the memory of a sink is measured; that of the first fill is the small one. */
   readonly backlog: number;
-  /** Records of one Kafka transaction, and events of one transaction of the database, at most. */
+  /** Records of one Kafka transaction, at most. */
   readonly sourceBatch: number;
-  readonly sinkBatch: number;
+  /** Events of one transaction of the database, at most; undefined: what the kind of sink has by default. */
+  readonly sinkBatch: number | undefined;
   /** How many rows of a partition lie between two that are looked for. */
   readonly markEvery: number;
   /** How long a table that is being filled is watched at most, ms. */
@@ -21,7 +22,7 @@ export const fullPlan: Plan = {
   rows: 500_000,
   backlog: 1_000_000,
   sourceBatch: 10_000,
-  sinkBatch: 5000,
+  sinkBatch: undefined,
   markEvery: 500,
   longestMs: 15_000,
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sinkOptions } from '../../../config/sink.ts';
+import { batchOptions, sinkOptions } from '../../../config/sink.ts';
 import { text, urlOf } from '../../../config/values.ts';
 
 const signIn = z.strictObject({
@@ -21,6 +21,7 @@ const signIn = z.strictObject({
       'names of schemas, tables and columns: in capitals, as SQL without quotes has them, or as the mapping has them',
     ),
   ...sinkOptions,
+  batch: batchOptions(10_000),
 });
 
 const always = { when: () => true };
