@@ -6,22 +6,22 @@ import type { ShardPlace } from '../source-connector/shard-directory.ts';
 
 /** How to reach Kafka, with the secrets read anew at each call. */
 export function kafkaOf(config: KafkaConfig, clientId: string): ResolveKafkaConnection {
-  return () => {
-    const { brokers, ssl, sasl } = resolveSecrets(config);
-    return Promise.resolve({ brokers, clientId, ssl, sasl });
+  return async () => {
+    const { brokers, ssl, sasl } = await resolveSecrets(config);
+    return { brokers, clientId, ssl, sasl };
   };
 }
 
 /** How to reach the Redis server, or the servers of which one is followed, with the secrets read anew at each call. */
 export function redisOf(config: SourceConfig): ShardPlace['endpoint'] {
   return config.sentinel === undefined
-    ? () => Promise.resolve(endpointOf(resolveSecrets(config)))
+    ? async () => endpointOf(await resolveSecrets(config))
     : sentinelGroup(config, config.sentinel);
 }
 
 function sentinelGroup(config: SourceConfig, sentinel: NonNullable<SourceConfig['sentinel']>): ServerGroup {
-  const sentinels = new Sentinels(() => {
-    const { name, sentinels: addresses, username, password, tls } = resolveSecrets(sentinel);
+  const sentinels = new Sentinels(async () => {
+    const { name, sentinels: addresses, username, password, tls } = await resolveSecrets(sentinel);
     const endpoints = addresses.map((address) => endpointOf({ ...hostAndPort(address), username, password, tls }));
     return { name, sentinels: endpoints } satisfies SentinelSettings;
   });
@@ -29,7 +29,7 @@ function sentinelGroup(config: SourceConfig, sentinel: NonNullable<SourceConfig[
     prefer: config.prefer,
     roster: async () => {
       const { master, replicas } = await sentinels.roster();
-      const { username, password, tls } = resolveSecrets(config);
+      const { username, password, tls } = await resolveSecrets(config);
       const at = ({ host, port }: { host: string; port: number }): RedisEndpoint =>
         endpointOf({ host, port, username, password, tls });
       return { master: at(master), replicas: replicas.map(at) };
@@ -54,14 +54,12 @@ export function clusterSeedsOf(
   config: SourceConfig,
   nodes: readonly string[],
 ): () => Promise<readonly RedisEndpoint[]> {
-  return () => {
-    const { username, password, tls } = resolveSecrets(config);
-    return Promise.resolve(
-      nodes.map((node) => {
-        const colon = node.lastIndexOf(':');
-        const host = node.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-        return endpointOf({ username, password, tls, host, port: Number(node.slice(colon + 1)) });
-      }),
-    );
+  return async () => {
+    const { username, password, tls } = await resolveSecrets(config);
+    return nodes.map((node) => {
+      const colon = node.lastIndexOf(':');
+      const host = node.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+      return endpointOf({ username, password, tls, host, port: Number(node.slice(colon + 1)) });
+    });
   };
 }

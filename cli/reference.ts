@@ -14,7 +14,7 @@ Made by \`node dist/cli/write-reference.js\`; a test holds it against the code.
 ## Configuration
 
 Durations are \`10ms\`, \`5s\`, \`1m\`, \`1h\`, \`7d\` or a number of milliseconds; sizes \`64KiB\`, \`8MiB\` or a number of bytes.
-Any text may hold \`\${env:NAME}\` and \`\${file:/path}\`. \`<name>\` stands for a name of your own.
+Any text may hold \`\${env:NAME}\`, \`\${file:/path}\` and \`\${command:program parameters}\` ([secrets.md](secrets.md)). \`<name>\` stands for a name of your own.
 
 | option | default | |
 |---|---|---|

@@ -41,8 +41,8 @@ export type TlsConfig = NonNullable<KafkaConfig['ssl']>;
 export type HttpConfig = SourceConfig['http'];
 
 /**
- * The whole configuration. Durations are milliseconds, sizes are bytes. Texts still hold their `${env:…}` and
- * `${file:…}` references: see `resolveSecrets`.
+ * The whole configuration. Durations are milliseconds, sizes are bytes. Texts still hold their `${env:…}`,
+ * `${file:…}` and `${command:…}` references: see `resolveSecrets`.
  */
 export interface Config {
   readonly pipeline: string;

@@ -24,4 +24,4 @@ export {
   sourceGroup,
   transactionalId,
 } from './names.ts';
-export { resolveSecrets, unresolvedSecrets } from './secrets.ts';
+export { resolvePlace, resolveSecrets, unresolvedSecrets } from './secrets.ts';

@@ -34,7 +34,8 @@ export function configJsonSchema(): Record<string, unknown> {
   return {
     $schema,
     title: 'afterwrite',
-    description: 'Configuration of an afterwrite pipeline. Any text may hold ${env:NAME} and ${file:/path} references.',
+    description:
+      'Configuration of an afterwrite pipeline. Any text may hold ${env:NAME}, ${file:/path} and ${command:program parameters} references.',
     ...rest,
   };
 }

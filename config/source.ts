@@ -59,7 +59,10 @@ export const source = oneOf(
     username: text.optional(),
     password: text.optional(),
     tls: namedTls.optional(),
-    state: text.default('./afterwrite-state').describe('folder of the local state'),
+    state: text
+      .regex(/^(?!.*\$\{command:)/, 'a path, which no command tells')
+      .default('./afterwrite-state')
+      .describe('folder of the local state'),
     mode: z
       .enum(['auto', 'replication', 'notifications'])
       .default('auto')

@@ -23,7 +23,7 @@ export function urlOf(...schemes: readonly [string, ...string[]]) {
   return z
     .string()
     .regex(
-      new RegExp(`^((${schemes.join('|')})://.|\\$\\{(env|file):)`),
+      new RegExp(`^((${schemes.join('|')})://.|\\$\\{(env|file|command):)`),
       `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
     );
 }

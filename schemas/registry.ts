@@ -37,10 +37,10 @@ const NO_SCHEMA = 40403;
  * https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
 export class SchemaRegistry {
-  readonly #options: () => RegistryOptions;
+  readonly #options: () => RegistryOptions | Promise<RegistryOptions>;
 
   /** @param options is asked anew for each request, so that rotated credentials are picked up */
-  constructor(options: () => RegistryOptions) {
+  constructor(options: () => RegistryOptions | Promise<RegistryOptions>) {
     this.#options = options;
   }
 
@@ -102,7 +102,7 @@ export class SchemaRegistry {
   }
 
   async #call({ method, path, body, where, expected = [] }: Call): Promise<Answer> {
-    const { url, headers } = this.#target(path);
+    const { url, headers } = await this.#target(path);
     let response: Response;
     let text: string;
     try {
@@ -131,8 +131,8 @@ export class SchemaRegistry {
   }
 
   /** The request's URL without credentials, and its headers with them. */
-  #target(path: string): { url: string; headers: Record<string, string> } {
-    const options = this.#options();
+  async #target(path: string): Promise<{ url: string; headers: Record<string, string> }> {
+    const options = await this.#options();
     let base: URL;
     try {
       base = new URL(options.url);

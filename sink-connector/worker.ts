@@ -70,7 +70,7 @@ export class SinkWorker {
     const clientId = `afterwrite.${consumerGroup(config.pipeline, sink)}`;
     this.#options = options;
     this.#config = sinkOf(config, sink);
-    this.#client = { resolve: () => Promise.resolve(resolveSecrets({ brokers, ssl, sasl, clientId })), logger: log };
+    this.#client = { resolve: () => resolveSecrets({ brokers, ssl, sasl, clientId }), logger: log };
     this.#registry = new SchemaRegistry(() => resolveSecrets(config.registry));
     const { pipeline } = config;
     const topic = deadLettersTopicSpec(deadLettersTopic(pipeline), topics.replicationFactor, maxRecordBytes);

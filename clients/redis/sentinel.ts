@@ -33,13 +33,13 @@ const patienceMs = 1000;
 
 /** What the Sentinels of one master say, over connections that are kept. */
 export class Sentinels {
-  readonly #settings: () => SentinelSettings;
+  readonly #settings: () => Promise<SentinelSettings>;
   readonly #connections = new Map<string, ControlConnection>();
   readonly #subscriptions = new Map<string, Subscription | 'opening' | undefined>();
   readonly #closed = new AbortController();
 
   /** @param settings asked for at each roster, so that secrets are read anew */
-  constructor(settings: () => SentinelSettings) {
+  constructor(settings: () => Promise<SentinelSettings>) {
     this.#settings = settings;
   }
 
@@ -48,7 +48,7 @@ export class Sentinels {
    * @throws AfterwriteError REDIS_NO_SENTINEL when none knows a master; what all of them refuse, when a person has to act
    */
   async roster(): Promise<SentinelRoster> {
-    const { name, sentinels } = this.#settings();
+    const { name, sentinels } = await this.#settings();
     const answers = await Promise.allSettled(sentinels.map((sentinel) => this.#ask(sentinel, name)));
     const words = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const best = mostNamed(words);
@@ -64,12 +64,18 @@ export class Sentinels {
 
   /** Has `onSwitch` called when a Sentinel tells of another master. Call it now and then: who could not be heard is tried again. */
   listen(onSwitch: () => void): void {
-    for (const sentinel of this.#settings().sentinels) void this.#hear(sentinel, onSwitch);
+    void this.#hearAll(onSwitch);
   }
 
   close(): void {
     this.#closed.abort();
     for (const connection of this.#connections.values()) connection.close();
+  }
+
+  /** Never rejects: without their secrets, the Sentinels are not heard, and asked in vain. */
+  async #hearAll(onSwitch: () => void): Promise<void> {
+    const settings = await this.#settings().catch(() => undefined);
+    await Promise.all((settings?.sentinels ?? []).map((sentinel) => this.#hear(sentinel, onSwitch)));
   }
 
   /** Never rejects: whoever cannot be heard is asked all the same. */

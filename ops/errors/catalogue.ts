@@ -30,9 +30,16 @@ export const catalogue = {
     recovery: 'stop',
   },
   SECRET_UNRESOLVED: {
-    meaning: 'A reference to a secret (${env:NAME} or ${file:/path}) points at nothing that can be read.',
-    remedy: 'Set the environment variable or create the file that the reference names.',
+    meaning:
+      'A reference to a secret (${env:NAME}, ${file:/path} or ${command:program parameters}) points at nothing that can be read or run.',
+    remedy: 'Set the environment variable, create the file, or install the program that the reference names.',
     recovery: 'stop',
+  },
+  SECRET_COMMAND: {
+    meaning: 'The command of a reference to a secret (${command:…}) ended with an error, was late, or said nothing.',
+    remedy:
+      'Run the command by hand, as the user and with the environment of this process; it is run again at each attempt until it tells the secret.',
+    recovery: 'retry',
   },
   REDIS_UNREACHABLE: {
     meaning: 'No connection to the Redis server could be made, or it ended before it was of use.',

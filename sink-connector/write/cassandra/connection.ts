@@ -56,7 +56,7 @@ export class CassandraClient extends Client {
 
 /** Opens connections to the cluster; references to secrets are resolved anew, so that a rotated password takes effect. */
 export async function connect(config: CassandraConfig, sink: string): Promise<CassandraClient> {
-  const { contactPoints, user, password, ssl } = resolveSecrets({
+  const { contactPoints, user, password, ssl } = await resolveSecrets({
     contactPoints: config.contactPoints,
     user: config.user,
     password: config.password,

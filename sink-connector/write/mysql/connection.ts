@@ -46,7 +46,7 @@ export class MysqlConnection {
   /** Opens a connection; references to secrets are resolved anew, so that a rotated password takes effect. */
   static async open(config: MysqlConfig, sink: string): Promise<MysqlConnection> {
     const connection = await createConnection({
-      ...endpoint(config),
+      ...(await endpoint(config)),
       charset: 'utf8mb4',
       connectTimeout: 10_000,
       connectAttributes: { program_name: `afterwrite ${sink}` },
@@ -115,10 +115,10 @@ export class MysqlConnection {
   }
 }
 
-function endpoint(config: MysqlConfig): ConnectionOptions {
-  const ssl = tlsOptions(config);
+async function endpoint(config: MysqlConfig): Promise<ConnectionOptions> {
+  const ssl = await tlsOptions(config);
   if (config.url !== undefined) {
-    const { hostname, port, username, password, pathname } = new URL(resolveSecrets(config.url));
+    const { hostname, port, username, password, pathname } = new URL(await resolveSecrets(config.url));
     return {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       ...(port !== '' && { port: Number(port) }),
@@ -129,15 +129,15 @@ function endpoint(config: MysqlConfig): ConnectionOptions {
     };
   }
   const { host, port, user, password, database } = config;
-  const parts = resolveSecrets({ host, port, user, password, database });
+  const parts = await resolveSecrets({ host, port, user, password, database });
   return { ...Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)), ...ssl };
 }
 
 /** The driver looks at the server's name in its certificate only on request. */
-function tlsOptions({ ssl }: MysqlConfig): ConnectionOptions {
+async function tlsOptions({ ssl }: MysqlConfig): Promise<ConnectionOptions> {
   if (ssl === undefined || ssl === false) return {};
   if (ssl === true) return { ssl: { verifyIdentity: true } };
-  const { ca, cert, key, rejectUnauthorized } = resolveSecrets(ssl);
+  const { ca, cert, key, rejectUnauthorized } = await resolveSecrets(ssl);
   return {
     ssl: {
       ...(ca !== undefined && { ca }),

@@ -55,7 +55,7 @@ export class OracleConnection {
   static async open(config: OracleConfig, sink: string): Promise<OracleConnection> {
     const { default: driver } = await loadDriver('oracle', 'oracledb', () => import('oracledb'));
     const { connectString, user, password, walletLocation, walletPassword } = config;
-    const address = resolveSecrets({ connectString, user, password, walletLocation, walletPassword });
+    const address = await resolveSecrets({ connectString, user, password, walletLocation, walletPassword });
     try {
       const connection = await driver.getConnection({
         connectString: address.connectString,

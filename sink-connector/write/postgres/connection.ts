@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { z } from 'zod';
-import { resolveSecrets } from '../../../config/secrets.ts';
+import { resolveSecrets, secretReference } from '../../../config/secrets.ts';
 import type { DialectOptions } from '../port.ts';
 import type { postgres } from './options.ts';
 
@@ -16,7 +16,7 @@ const queryTimeout = 300_000;
 /** Opens a connection; references to secrets are resolved anew, so that a rotated password takes effect. */
 export async function connect(config: PostgresConfig, sink: string): Promise<pg.Client> {
   const client = new pg.Client({
-    ...endpoint(config),
+    ...(await endpoint(config)),
     application_name: `afterwrite ${sink}`,
     connectionTimeoutMillis: 10_000,
     query_timeout: queryTimeout,
@@ -36,10 +36,10 @@ export async function connect(config: PostgresConfig, sink: string): Promise<pg.
   return client;
 }
 
-function endpoint(config: PostgresConfig): pg.ClientConfig {
-  const ssl = config.ssl === undefined ? {} : { ssl: resolveSecrets(tlsOptions(config.ssl)) };
-  if (config.url !== undefined) return { connectionString: resolveUrl(config.url), ...ssl };
-  const { host, port, user, password, database } = resolveSecrets({
+async function endpoint(config: PostgresConfig): Promise<pg.ClientConfig> {
+  const ssl = config.ssl === undefined ? {} : { ssl: await resolveSecrets(tlsOptions(config.ssl)) };
+  if (config.url !== undefined) return { connectionString: await resolveUrl(config.url), ...ssl };
+  const { host, port, user, password, database } = await resolveSecrets({
     host: config.host,
     port: config.port,
     user: config.user,
@@ -59,8 +59,8 @@ function tlsOptions(ssl: NonNullable<PostgresConfig['ssl']>) {
  * Puts secrets into a URL, percent-encoded: a password may hold any character. A reference that is the whole text holds
  * a whole URL and is taken as it is.
  */
-export function resolveUrl(url: string): string {
-  const reference = /\$\{(?:env|file):[^}]*\}/g;
-  if (url.replace(reference, '') === '') return resolveSecrets(url);
-  return url.replace(reference, (text) => encodeURIComponent(resolveSecrets(text)));
+async function resolveUrl(url: string): Promise<string> {
+  if (url.replace(secretReference, '') === '') return await resolveSecrets(url);
+  const secrets = await resolveSecrets(url.match(secretReference) ?? []);
+  return url.replace(secretReference, () => encodeURIComponent(secrets.shift() ?? ''));
 }

@@ -54,7 +54,7 @@ export class SnowflakeConnection {
   /** Opens a session; references to secrets are resolved anew, so that a rotated password or key takes effect. */
   static async open(config: SnowflakeConfig, sink: string): Promise<SnowflakeConnection> {
     const driver = await loadSnowflake();
-    const options = connectionOptions(config);
+    const options = await connectionOptions(config);
     const connection = driver.createConnection(options);
     const reachability = new Reachability(options.accessUrl);
     await settled<unknown>((callback) => {
@@ -184,8 +184,9 @@ export async function loadSnowflake() {
   return driver;
 }
 
-function connectionOptions(config: SnowflakeConfig): ConnectionOptions & { readonly accessUrl: string } {
-  const { account, url, user, password, privateKey, privateKeyPassphrase, role, ...place } = resolveSecrets(config);
+async function connectionOptions(config: SnowflakeConfig): Promise<ConnectionOptions & { readonly accessUrl: string }> {
+  const { account, url, user, password, privateKey, privateKeyPassphrase, role, ...place } =
+    await resolveSecrets(config);
   const { warehouse, database, schema, identifiers } = place;
   return {
     account,

@@ -19,8 +19,8 @@ export type SqlRow = readonly SqlValue[];
 const settings = 'PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 0';
 
 /** Where the file is; references to secrets are resolved anew. @throws CONFIG_INVALID */
-export function databasePath(config: SqliteConfig): string {
-  const path = resolveSecrets(config.path);
+export async function databasePath(config: SqliteConfig): Promise<string> {
+  const path = await resolveSecrets(config.path);
   if (path === '' || path === ':memory:') {
     throw new AfterwriteError('CONFIG_INVALID', `The path of the SQLite database is "${path}", which names no file`);
   }

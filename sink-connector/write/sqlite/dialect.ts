@@ -27,7 +27,7 @@ export class SqliteDialect implements Dialect {
   }
 
   async connect(): Promise<Session> {
-    const path = databasePath(this.#config);
+    const path = await databasePath(this.#config);
     // Only `prepare` makes a file: one that is gone must not be begun anew while a sink runs.
     const problem = fileProblem(path, false);
     if (problem !== undefined) throw new SqliteProblem(resultCodes.CANTOPEN, problem);
@@ -36,7 +36,7 @@ export class SqliteDialect implements Dialect {
   }
 
   async prepare(tables: readonly TargetTable[], options: SetupOptions): Promise<readonly string[]> {
-    const path = databasePath(this.#config);
+    const path = await databasePath(this.#config);
     const problem = fileProblem(path, options.create);
     if (problem !== undefined) return [problem];
     const connection = await Connection.open(path, this.#turn);

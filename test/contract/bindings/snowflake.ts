@@ -180,7 +180,7 @@ export class SnowflakeDatabase implements ContractDatabase {
   }
 
   async #connect(): Promise<Connection> {
-    const { url, user, privateKey, password, ...rest } = resolveSecrets(this.#options);
+    const { url, user, privateKey, password, ...rest } = await resolveSecrets(this.#options);
     const connection = driver.createConnection({
       ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
       account: rest.account,
