@@ -13,6 +13,8 @@ export interface SoundParts {
   /** Names of all mappings, of the wrong ones too. */
   readonly mappingNames: readonly string[];
   readonly mappings: Readonly<Record<string, ParsedMapping>>;
+  /** Names of all sinks, of the wrong ones too. */
+  readonly sinkNames: readonly string[];
   readonly sinks: Readonly<Record<string, ParsedSink>>;
 }
 
@@ -24,6 +26,7 @@ export function crossFindings(parts: SoundParts): Finding[] {
       ...keyFindings(name, mapping),
       ...columnFindings(name, mapping),
       ...decimalFindings(name, mapping),
+      ...operationFindings(name, mapping, parts),
     ]),
     ...overlapFindings(mappings),
     ...topicFindings(parts),
@@ -97,6 +100,31 @@ function decimalFindings(name: string, mapping: ParsedMapping): Finding[] {
     if (scale === undefined || scale <= precision) return [];
     return [finding([...path, 'scale'], `is ${scale}, more digits than the precision`, `at most ${precision}`)];
   });
+}
+
+/** Who acknowledges commands writes their rows; and the field that names the operation is no column. */
+function operationFindings(name: string, mapping: ParsedMapping, parts: SoundParts): Finding[] {
+  const { operations, acknowledge, fields } = mapping;
+  const findings: Finding[] = [];
+  if (operations && Object.hasOwn(fields, '#')) {
+    findings.push(finding(['mappings', name, 'fields', '#'], 'is the operation, which is in no row', 'other fields'));
+  }
+  if (!operations && acknowledge.length > 0) {
+    const wrong = 'is set, and the mapping has no operations';
+    findings.push(finding(['mappings', name, 'acknowledge'], wrong, 'operations: true, or nothing'));
+  }
+  for (const [index, sink] of acknowledge.entries()) {
+    const path = ['mappings', name, 'acknowledge', index];
+    const writes = parts.sinks[sink]?.mappings;
+    if (!parts.sinkNames.includes(sink)) {
+      findings.push(finding(path, `is ${sink}, which is no sink`, parts.sinkNames.join(', ') || 'nothing'));
+    } else if (writes?.includes(name) === false) {
+      findings.push(finding(path, `is ${sink}, which does not write this mapping`, 'sinks that do'));
+    } else if (acknowledge.indexOf(sink) !== index) {
+      findings.push(finding(path, `is ${sink} for the second time`, 'each sink once'));
+    }
+  }
+  return findings;
 }
 
 /** Two hashes never share a row, and one hash never feeds two mappings (rule 9). */

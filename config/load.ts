@@ -103,7 +103,8 @@ function soundParts(raw: unknown): SoundParts {
     if (parsed.success) sinks[name] = parsed.data;
   }
   const pipeline = configSchema.shape.pipeline.safeParse(valueAt(raw, ['pipeline'])).data;
-  return { pipeline, mappingNames: entriesAt(raw, 'mappings').map(([name]) => name), mappings, sinks };
+  const namesIn = (section: string): string[] => entriesAt(raw, section).map(([name]) => name);
+  return { pipeline, mappingNames: namesIn('mappings'), sinkNames: namesIn('sinks'), mappings, sinks };
 }
 
 function entriesAt(raw: unknown, section: string): [string, unknown][] {

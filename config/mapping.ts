@@ -45,6 +45,14 @@ export const mapping = z
     expiryColumn: columnName
       .optional()
       .describe('a column of type timestamp-millis that tells when the key expires; default: none does'),
+    operations: z
+      .boolean()
+      .default(false)
+      .describe('whether the field # of a hash is an operation (=, +, ~ or -, and an id), as rgsync has them'),
+    acknowledge: z
+      .array(topicSafeName)
+      .default([])
+      .describe('sinks that tell the client of a command with an id when they have committed it'),
     before: z.boolean().default(false).describe('whether events carry the row before the change'),
     onBadValue: z
       .enum(['dead-letter', 'null', 'stop'])

@@ -45,3 +45,5 @@ export interface EventFacts {
  */
 export const VERSION_HEADER = 'afterwrite.version';
 export const CAUSE_HEADER = 'afterwrite.cause';
+/** Of an event, and of no tombstone: the id of the command that caused it, which its client waits for. */
+export const ACK_HEADER = 'afterwrite.ack';

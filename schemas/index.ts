@@ -24,7 +24,15 @@ export { EventDecoder, type SchemaSource } from './decode.ts';
 export type { DecodedEvent, EventRecord } from './decoded-event.ts';
 export { EventList, type RecordSource } from './event-list.ts';
 export { EnvelopeEncoder, type FieldProblem, KeyEncoder, RowEncoder } from './encode.ts';
-export { CAUSE_HEADER, CONNECTOR, type EventFacts, type EventSource, type Operation, VERSION_HEADER } from './event.ts';
+export {
+  ACK_HEADER,
+  CAUSE_HEADER,
+  CONNECTOR,
+  type EventFacts,
+  type EventSource,
+  type Operation,
+  VERSION_HEADER,
+} from './event.ts';
 export { KeyPattern, keyPatternProblem, type KeyType } from './key-pattern.ts';
 export {
   type AbsentFieldsPolicy,

@@ -45,6 +45,10 @@ export interface MappingInput {
   readonly fields: Readonly<Record<string, { readonly column: string; readonly type: ColumnType }>>;
   /** The column that tells when the key expires, behind those of the fields; undefined: none does. */
   readonly expiryColumn?: string | undefined;
+  /** Whether the field `#` of a hash is an operation; default: it is a field like any other. */
+  readonly operations?: boolean | undefined;
+  /** Sinks that acknowledge commands; default: none does. */
+  readonly acknowledge?: readonly string[] | undefined;
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
   readonly absentFields: AbsentFieldsPolicy;
@@ -66,6 +70,10 @@ export interface Mapping {
   readonly fields: readonly MappedField[];
   /** The column of `fields` that tells when the key expires. */
   readonly expiryColumn: string | undefined;
+  /** Whether the field `#` of a hash is an operation, and in no row. */
+  readonly operations: boolean;
+  /** Sinks that tell the client of a command with an id when they have committed it, in order. */
+  readonly acknowledge: readonly string[];
   /** Whether events carry the row before the change. */
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
@@ -76,6 +84,7 @@ export interface Mapping {
 /** @throws MAPPING_INVALID when the key pattern is wrong or two columns have one name. */
 export function compileMapping(name: string, input: MappingInput): Mapping {
   const { topic, table, version, database, expiryColumn, before, onBadValue, absentFields, removals } = input;
+  const { operations = false, acknowledge = [] } = input;
   const key = new KeyPattern(input.key, input.keyTypes);
   const fields: MappedField[] = Object.entries(input.fields).map(([field, { column, type }]) => ({
     field: Buffer.from(field),
@@ -99,6 +108,8 @@ export function compileMapping(name: string, input: MappingInput): Mapping {
     keyColumns,
     fields,
     expiryColumn,
+    operations,
+    acknowledge,
     before,
     onBadValue,
     absentFields,

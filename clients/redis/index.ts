@@ -1,3 +1,12 @@
+export {
+  acknowledge,
+  acknowledgeLua,
+  acknowledgementArguments,
+  acknowledgementStream,
+  FIRST_SINK_PLACE,
+  SOURCE_PLACE,
+  type Acknowledgement,
+} from './acknowledgement.ts';
 export type { ClientLimits } from './client.ts';
 export { clusterNodesOf, parseClusterNodes, type ClusterNode } from './cluster.ts';
 export { ControlConnection, type Command } from './control.ts';
@@ -10,9 +19,11 @@ export {
   type RedisTls,
   type ResolveEndpoint,
 } from './endpoint.ts';
+export { openMaster } from './master.ts';
 export { refusalOf, refused, tlsRefusal, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
 export { escapeGlob, SCAN_START, scanHashes, type ScanPage } from './scan.ts';
+export { Script } from './script.ts';
 export { securedBy } from './secured.ts';
 export { Sentinels, type SentinelRoster, type SentinelSettings, type ServerAddress } from './sentinel.ts';
 export {

@@ -235,6 +235,32 @@ test('no sink is called source: its consumer group would be that of the sourceâ€
   );
 });
 
+test('sinks that acknowledge commands write the mapping, and the field # is no column', () => {
+  const person = (options: string): string =>
+    replaced('key: person:{person_id}', `key: person:{person_id}\n    ${options}`);
+  const options = good(person('operations: true\n    acknowledge: [warehouse]')).mappings.person;
+  assert.deepEqual([options?.operations, options?.acknowledge], [true, ['warehouse']]);
+  assert.deepEqual(good(minimal).mappings.person?.acknowledge, []);
+  const at = 'mappings.person.acknowledge';
+  assert.match(
+    only(person('acknowledge: [warehouse]')),
+    /^mappings\.person\.acknowledge: is set, and .* operations: true/,
+  );
+  assert.equal(only(person('operations: true\n    acknowledge: [x]')), `${at}[0]: is x, which is no sink; warehouse`);
+  assert.equal(
+    only(person('operations: true\n    acknowledge: [warehouse, warehouse]')),
+    `${at}[1]: is warehouse for the second time; each sink once`,
+  );
+  const elsewhere = person('operations: true\n    acknowledge: [warehouse]')
+    .replace('sinks:', "  other: { key: 'o:{id}', fields: {} }\nsinks:")
+    .replace('versionColumn: v', 'mappings: [other]');
+  assert.match(only(elsewhere), /\[0\]: is warehouse, which does not write this mapping; sinks that do$/);
+  assert.match(
+    only(person('operations: true').replace('fields:', "fields:\n      '#': op")),
+    /^mappings\.person\.fields\["#"\]: is the operation/,
+  );
+});
+
 test('key types name placeholders', () => {
   good(replaced('key: person:{person_id}', 'key: person:{person_id}\n    keyTypes: { person_id: long }'));
   assert.match(
