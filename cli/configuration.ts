@@ -13,9 +13,3 @@ export async function loadWithSecrets(path: string, needed: (config: Config) => 
   if (missing.length > 0) throw new AfterwriteError('SECRET_UNRESOLVED', missing.join('; '), { where: { file: path } });
   return config;
 }
-
-/** Says that a configuration is right, and which of its secrets are not there on this machine. */
-export async function checkConfiguration(path: string): Promise<string> {
-  const missing = unresolvedSecrets(await loadConfig(path)).map((reason) => `Not there now: ${reason}.\n`);
-  return [`${path} is right.\n`, ...missing].join('');
-}

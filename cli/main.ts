@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createLogger } from '../ops/logging.ts';
 import { createMetrics } from '../ops/metrics.ts';
-import { checkConfiguration, loadWithSecrets } from './configuration.ts';
+import { checkConfiguration } from './check.ts';
+import { loadWithSecrets } from './configuration.ts';
 import { importRgsync } from './import-rgsync/index.ts';
 import { inspectRdb } from './inspect.ts';
 import { printError, runParts } from './process.ts';
@@ -105,10 +106,12 @@ export async function main(args: readonly string[]): Promise<number> {
     });
   program
     .command('check')
-    .description('check the configuration')
+    .description('check the configuration, say what it uses, and which drivers are installed')
     .option(...CONFIG)
     .action(async ({ config }: ConfigOption) => {
-      process.stdout.write(await checkConfiguration(config));
+      const { text, isComplete } = await checkConfiguration(config);
+      process.stdout.write(text);
+      exit(isComplete ? 0 : 1);
     });
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -7,14 +7,17 @@ import { postgres } from './postgres/options.ts';
 import { snowflake } from './snowflake/options.ts';
 import { sqlite } from './sqlite/options.ts';
 
-/** One line a kind of sink: its options, and its folder, which is loaded with its driver only when such a sink runs. */
+/**
+ * One line a kind of sink: its options, the package of its driver, and its folder, which is loaded with the driver only
+ * when such a sink runs.
+ */
 const entries = {
-  cassandra: { options: cassandra, load: () => import('./cassandra/index.ts') },
-  postgres: { options: postgres, load: () => import('./postgres/index.ts') },
-  mysql: { options: mysql, load: () => import('./mysql/index.ts') },
-  oracle: { options: oracle, load: () => import('./oracle/index.ts') },
-  snowflake: { options: snowflake, load: () => import('./snowflake/index.ts') },
-  sqlite: { options: sqlite, load: () => import('./sqlite/index.ts') },
+  cassandra: { options: cassandra, driver: 'cassandra-driver', load: () => import('./cassandra/index.ts') },
+  postgres: { options: postgres, driver: 'pg', load: () => import('./postgres/index.ts') },
+  mysql: { options: mysql, driver: 'mysql2', load: () => import('./mysql/index.ts') },
+  oracle: { options: oracle, driver: 'oracledb', load: () => import('./oracle/index.ts') },
+  snowflake: { options: snowflake, driver: 'snowflake-sdk', load: () => import('./snowflake/index.ts') },
+  sqlite: { options: sqlite, driver: 'libsql', load: () => import('./sqlite/index.ts') },
 };
 
 type Entries = typeof entries;
@@ -26,6 +29,7 @@ type ConfigOf = {
 
 interface SinkKind<K extends keyof Entries> {
   readonly options: Entries[K]['options'];
+  readonly driver: string;
   readonly load: () => Promise<DialectModule<ConfigOf[K]>>;
 }
 
@@ -33,6 +37,9 @@ const kinds: { readonly [K in keyof Entries]: SinkKind<K> } = entries;
 
 /** The names of all kinds, as a configuration has them. */
 export const sinkKinds: readonly string[] = Object.keys(kinds);
+
+/** Of each kind, the package that its sinks need. */
+export const sinkDrivers = Object.entries(kinds).map(([kind, { driver }]) => ({ kind, driver }));
 
 /** The schemas of the options of all kinds, told apart by `kind`. */
 export const sinkKindOptions = Object.values(kinds).map(({ options }) => options);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { projectFolder } from '../../services/folders.ts';
 import { run, type Outcome } from '../../services/programs.ts';
+import { sinkKinds } from '../../sink-connector/write/registry.ts';
 import { bytes, i64, rdbFile, rdbLength, rdbString } from '../support/rdb-bytes.ts';
 
 /** The command as users run it. */
@@ -107,11 +108,18 @@ test('check says that a file is right, and which secrets are not there; a proces
   const file = await fileOf(t, 'right.yaml', right);
   const checked = await afterwrite('check', '-c', file);
   assert.deepEqual([checked.code, checked.stderr], [0, '']);
+  const [before = '', drivers = ''] = checked.stdout.split('Drivers:\n');
   assert.equal(
-    checked.stdout,
+    before,
     `${file} is right.\nNot there now: The environment variable AFTERWRITE_NOT_SET is not set.\n` +
-      'Not there now: The file /no/such/file cannot be read.\n',
+      'Not there now: The file /no/such/file cannot be read.\n' +
+      'Kafka: 127.0.0.1:1\nSchema registry: url http://127.0.0.1:1\n' +
+      'Source: url redis://127.0.0.1:1: person:{person_id} → shop.person\n' +
+      'Sink warehouse: postgres, url postgres://127.0.0.1:1/shop, schema public: person → person\n',
   );
+  for (const kind of sinkKinds)
+    assert.match(drivers, new RegExp(`^  ${kind}: (missing: npm install )?[a-z0-9-]+`, 'm'));
+  assert.match(drivers, /^ {2}postgres: pg 8\.\d+\.\d+$/m);
   const source = await afterwrite('source', '-c', file);
   assert.equal(source.code, 1);
   assert.match(
@@ -121,6 +129,36 @@ test('check says that a file is right, and which secrets are not there; a proces
   const sink = await afterwrite('sink', 'warehouse', '-c', file);
   assert.equal(sink.code, 1);
   assert.match(sink.stderr, /^SECRET_UNRESOLVED: The file \/no\/such\/file cannot be read \(/);
+});
+
+test('check ends with 1 where a sink lacks its driver, and says how to install it; no password is shown', async (t) => {
+  // The program where all packages but one are installed.
+  const folder = await mkdtemp(join(tmpdir(), 'afterwrite-cli-'));
+  t.after(() => rm(folder, { recursive: true }));
+  for (const part of ['cli', 'clients', 'config', 'ops', 'schemas', 'sink-connector', 'source-connector'])
+    await cp(join(projectFolder, 'dist', part), join(folder, 'dist', part), { recursive: true });
+  for (const file of ['package.json', join('cli', 'bin.mjs')]) await cp(join(projectFolder, file), join(folder, file));
+  const packages = join(projectFolder, 'node_modules');
+  await mkdir(join(folder, 'node_modules'));
+  for (const name of await readdir(packages)) {
+    if (name !== 'mysql2') await symlink(join(packages, name), join(folder, 'node_modules', name));
+  }
+  const check = async (url: string): Promise<Outcome> => {
+    const file = await fileOf(
+      t,
+      'afterwrite.yaml',
+      `${right}  archive: { kind: ${url.split(':')[0] ?? ''}, url: '${url}' }`,
+    );
+    return await run(process.execPath, [join(folder, 'cli', 'bin.mjs'), 'check', '-c', file]);
+  };
+  const lacking = await check('mysql://app:hunter2@db.example:3306/shop');
+  assert.deepEqual([lacking.code, lacking.stderr], [1, '']);
+  assert.match(lacking.stdout, /^Sink archive: mysql, url mysql:\/\/db\.example:3306\/shop: person → person$/m);
+  assert.match(lacking.stdout, /^ {2}mysql: missing \(needed by archive\): npm install mysql2$/m);
+  assert.doesNotMatch(lacking.stdout, /hunter/);
+  const other = await check('postgres://app@db.example/shop');
+  assert.equal(other.code, 0, 'a driver that nobody needs');
+  assert.match(other.stdout, /^ {2}mysql: missing: npm install mysql2$/m);
 });
 
 test('a configuration that is not there or no YAML is named, with the reason', async (t) => {
