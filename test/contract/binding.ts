@@ -82,6 +82,8 @@ export interface HeldLock {
 }
 
 export interface TestLogin {
+  /** Its name, as the sink's options have it. */
+  readonly user: string;
   readonly sinkOptions: Readonly<Record<string, unknown>>;
   changePassword(password: string): Promise<void>;
   /** Ends all connections of this login from the server's side. */

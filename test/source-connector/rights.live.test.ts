@@ -155,7 +155,8 @@ for (const first of ['the server', 'the file'] as const) {
     t.after(() => rm(folder, { recursive: true }));
     const file = join(folder, 'password');
     await writeFile(file, 'old-secret\n');
-    const login = { username: 'afterwrite', password: `\${file:${file}}` };
+    const reference = first === 'the server' ? `\${file:${file}}` : `\${command:cat '${file}'}`;
+    const login = { username: 'afterwrite', password: reference };
     const pipeline = await TestPipeline.open(t, { source: login }, { redis });
     const source = pipeline.start();
     await redis.client.hset('person:1', 'name', 'before');

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { resolveSecrets } from '../../../config/secrets.ts';
 import { loadDriver } from '../optional-driver.ts';
 import type { DialectOptions } from '../port.ts';
-import { classifyOracleError, told } from './errors.ts';
+import { classifyOracleError, OracleError, told } from './errors.ts';
 import { namingOf, type Naming } from './names.ts';
 import type { oracle } from './options.ts';
 import type { BindKind, BindValue } from './types.ts';
@@ -79,7 +79,7 @@ export class OracleConnection {
         throw error;
       }
     } catch (error) {
-      throw told(error);
+      throw withLogin(error, address.user);
     }
   }
 
@@ -162,4 +162,12 @@ export class OracleConnection {
       throw told(error);
     }
   }
+}
+
+/** The server does not say whose login it refuses. */
+function withLogin(error: unknown, user: string): unknown {
+  const named = told(error);
+  return named instanceof OracleError && classifyOracleError(named) === 'access'
+    ? new OracleError(`${named.message} (user ${user})`, named.code, error)
+    : named;
 }

@@ -5,7 +5,7 @@ import { resolveSecrets } from '../../../config/secrets.ts';
 import { loadDriver } from '../optional-driver.ts';
 import type { DialectOptions } from '../port.ts';
 import { quoteName } from '../sql/quoted-name.ts';
-import { NoAnswer } from './errors.ts';
+import { classifySnowflakeError, NoAnswer } from './errors.ts';
 import { textLiteral } from './names.ts';
 import type { snowflake } from './options.ts';
 import { Reachability } from './reachability.ts';
@@ -61,6 +61,11 @@ export class SnowflakeConnection {
       connection.connect((error, opened) => {
         callback(error, opened);
       });
+    }).catch((error: unknown) => {
+      // The service does not say whose login it refuses.
+      throw error instanceof Error && classifySnowflakeError(error) === 'access'
+        ? Object.assign(error, { detail: `user ${options.username ?? ''}` })
+        : error;
     });
     const opened = new SnowflakeConnection(connection, reachability);
     try {

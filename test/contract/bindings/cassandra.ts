@@ -86,6 +86,7 @@ class CassandraDatabase implements ContractDatabase {
     // Cassandra cannot end a connection.
     const relay = await startRelay(this.#scope, Number(this.#keyspace.address.split(':')[1]));
     return {
+      user,
       sinkOptions: {
         ...this.sinkOptions,
         contactPoints: [`127.0.0.1:${relay.port}`],

@@ -138,6 +138,7 @@ export class MysqlDatabase implements ContractDatabase {
     await this.run(`GRANT ALL ON ${pathname.slice(1)}.* TO ${account}`);
     this.#scope.after(() => this.run(`DROP USER ${account}`).catch(() => undefined));
     return {
+      user,
       sinkOptions: { ...this.sinkOptions, url: `mysql://${user}:\${env:${variable}}@${host}${pathname}` },
       changePassword: async (next) => {
         await this.run(`ALTER USER ${account} IDENTIFIED BY '${next.replaceAll("'", "''")}'`);

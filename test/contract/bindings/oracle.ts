@@ -144,6 +144,7 @@ export class OracleDatabase implements ContractDatabase {
     const login = { ...this.#own, user: uniqueName('login'), password };
     await this.#makeUser(login, `CREATE SESSION, UNLIMITED TABLESPACE, ${everywhere.join(', ')}`);
     return {
+      user: login.user,
       sinkOptions: { ...this.sinkOptions, user: login.user, password: `\${env:${variable}}`, schema: this.#own.user },
       changePassword: async (next) => {
         await this.#ask(this.#administrator, `ALTER USER ${login.user} IDENTIFIED BY ${quotedSecret(next)}`);

@@ -116,6 +116,7 @@ export class PostgresDatabase implements ContractDatabase {
     });
     const { host, pathname } = new URL(url);
     return {
+      user,
       sinkOptions: { ...sinkOptions, url: `postgres://${user}:\${env:${variable}}@${host}${pathname}` },
       changePassword: async (next) => {
         await this.#database.rows(`ALTER ROLE ${user} PASSWORD ${pg.escapeLiteral(next)}`);

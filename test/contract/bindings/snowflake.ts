@@ -153,6 +153,7 @@ export class SnowflakeDatabase implements ContractDatabase {
     await setPassword(`CREATE USER ${user}`, password);
     this.#scope.after(() => this.run(`DROP USER ${user}`).catch(() => undefined));
     return {
+      user,
       sinkOptions: { ...this.sinkOptions, user, password: `\${env:${variable}}` },
       changePassword: (next) => setPassword(`ALTER USER ${user} SET`, next),
       // No statement of Snowflake, but one of the emulator.

@@ -60,7 +60,7 @@ export function waitingTests(binding: ContractBinding): void {
     const first = `first p@ss:word/%?#'"`;
     process.env[variable] = first;
     const login = await database.createLogin(first, variable);
-    const stage = await Stage.open(t, binding, database, login.sinkOptions);
+    const stage = await Stage.open(t, binding, database, toldByCommand(login.sinkOptions, variable));
     const log = await stage.own(persons);
     await log.write(written('1', 'first', 1));
     await login.changePassword('second');
@@ -68,11 +68,15 @@ export function waitingTests(binding: ContractBinding): void {
     assert.deepEqual(stage.waits, []);
     await login.endConnections();
     const next = log.write(written('1', 'second', 3));
-    await until('a refused login', () => stage.waits.some(({ message }) => /login|password|denied/i.test(message)));
+    await until('a refused login', () => stage.waits.some(({ message }) => message.includes(login.user)));
     process.env[variable] = 'second';
     await next;
     assert.deepEqual(await stage.rows(persons), [['1', 'second', '3']]);
     const told = stage.waits.map(({ message }) => message).join('\n');
+    assert.ok(
+      stage.waits.every(({ code }) => code === 'DATABASE_DOWN'),
+      told,
+    );
     assert.ok(!told.includes('p@ss') && !told.includes(encodeURIComponent(first)), 'no message shows the password');
   });
 
@@ -89,8 +93,22 @@ export function waitingTests(binding: ContractBinding): void {
     await assert.rejects(stage.prepare([persons]), (error) => {
       assert.ok(error instanceof Error);
       assert.match(error.message, /^DATABASE_ACCESS: /);
+      assert.ok(error.message.includes(login.user), error.message);
       assert.ok(!error.message.includes('not-this-one'));
       return true;
     });
   });
+}
+
+/** The same options, with a program that tells the variable in the place of a reference to it. */
+function toldByCommand(
+  options: Readonly<Record<string, unknown>>,
+  variable: string,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value.replace(`\${env:${variable}}`, `\${command:printenv ${variable}}`) : value,
+    ]),
+  );
 }
