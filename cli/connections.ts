@@ -1,5 +1,13 @@
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import { endpointOf, Sentinels, type RedisEndpoint, type SentinelSettings } from '../clients/redis/index.ts';
+import {
+  ClusterMasters,
+  endpointOf,
+  OneMaster,
+  Sentinels,
+  type Masters,
+  type RedisEndpoint,
+  type SentinelSettings,
+} from '../clients/redis/index.ts';
 import { resolveSecrets, type KafkaConfig, type SourceConfig } from '../config/index.ts';
 import type { ServerGroup } from '../source-connector/capture/followed.ts';
 import type { ShardPlace } from '../source-connector/shard-directory.ts';
@@ -17,6 +25,19 @@ export function redisOf(config: SourceConfig): ShardPlace['endpoint'] {
   return config.sentinel === undefined
     ? async () => endpointOf(await resolveSecrets(config))
     : sentinelGroup(config, config.sentinel);
+}
+
+/** How to reach the masters of what is captured, with the secrets read anew at each connection. */
+export function mastersOf(config: SourceConfig): Masters {
+  if (config.nodes !== undefined) return new ClusterMasters(clusterSeedsOf(config, config.nodes));
+  const servers = redisOf(config);
+  if (typeof servers === 'function') return new OneMaster(servers);
+  return new OneMaster(
+    async () => (await servers.roster()).master,
+    () => {
+      servers.close();
+    },
+  );
 }
 
 function sentinelGroup(config: SourceConfig, sentinel: NonNullable<SourceConfig['sentinel']>): ServerGroup {

@@ -4,6 +4,7 @@ import { createLogger } from '../ops/logging.ts';
 import { createMetrics } from '../ops/metrics.ts';
 import { checkConfiguration } from './check.ts';
 import { loadWithSecrets } from './configuration.ts';
+import { mastersOf } from './connections.ts';
 import { importRgsync } from './import-rgsync/index.ts';
 import { inspectRdb } from './inspect.ts';
 import { printError, runParts } from './process.ts';
@@ -132,11 +133,15 @@ async function runSource({ config: path, confirmVanished, resync }: SourceOption
 }
 
 async function runSink(name: string, { config: path, confirmOrphans }: SinkOptions): Promise<number> {
-  const config = await loadWithSecrets(path, ({ kafka, registry, sinks }) => [kafka, registry, sinks[name]]);
+  const config = await loadWithSecrets(path, ({ kafka, registry, sinks, mappings, source }) => {
+    const acknowledges = Object.values(mappings).some(({ acknowledge }) => acknowledge.includes(name));
+    return [kafka, registry, sinks[name], acknowledges ? source : undefined];
+  });
   const log = createLogger(`sink ${name}`);
   const metrics = createMetrics();
   const ofSinks = sinkMetrics(metrics);
-  const sink = new SinkWorker({ config, sink: name, log, metrics: ofSinks, confirmedOrphans: confirmOrphans });
+  const masters = () => mastersOf(config.source);
+  const sink = new SinkWorker({ config, sink: name, log, metrics: ofSinks, masters, confirmedOrphans: confirmOrphans });
   const http = config.sinks[name]?.http ?? config.source.http;
   return await runParts([sink], http, metrics, log);
 }
@@ -148,7 +153,15 @@ async function runAll(options: SourceOptions & SinkOptions): Promise<number> {
   const source = sourceOf(config, { confirmed: confirmVanished, resync }, createLogger('source'), metrics);
   const ofSinks = sinkMetrics(metrics);
   const sinks = Object.keys(config.sinks).map(
-    (sink) => new SinkWorker({ config, sink, log: createLogger(`sink ${sink}`), metrics: ofSinks, confirmedOrphans }),
+    (sink) =>
+      new SinkWorker({
+        config,
+        sink,
+        log: createLogger(`sink ${sink}`),
+        metrics: ofSinks,
+        masters: () => mastersOf(config.source),
+        confirmedOrphans,
+      }),
   );
   return await runParts([source, ...sinks], config.source.http, metrics, createLogger('run'));
 }

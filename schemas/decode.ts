@@ -2,14 +2,7 @@ import { AfterwriteError, type Where } from '../ops/errors/index.ts';
 import { avroType, partialDecoder, type RecordParts } from './avro-type.ts';
 import { ofType } from './column-type.ts';
 import { type ColumnReader, columnReaders, type ColumnValue } from './column-value.ts';
-import {
-  type DecodedEvent,
-  type EventRecord,
-  FRAME,
-  type HeaderValue,
-  ReadEvent,
-  WalkedRecord,
-} from './decoded-event.ts';
+import { type DecodedEvent, type EventRecord, FRAME, headerText, ReadEvent, WalkedRecord } from './decoded-event.ts';
 import { VERSION_HEADER } from './event.ts';
 import {
   eventWalker,
@@ -249,9 +242,4 @@ function isFields(value: unknown): value is Fields {
 function tombstoneVersion({ headers }: EventRecord): bigint | undefined {
   const version = headerText(headers?.[VERSION_HEADER]);
   return /^\d{1,19}$/.test(version) ? BigInt(version) : undefined;
-}
-
-function headerText(header: HeaderValue): string {
-  const one = typeof header === 'string' || Buffer.isBuffer(header) ? header : header?.at(-1);
-  return one === undefined ? '' : one.toString();
 }

@@ -1,5 +1,6 @@
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { ColumnValue } from './column-value.ts';
+import { ACK_HEADER } from './event.ts';
 import { type EventWalker, isComplete, type KeyWalker, type WalkedColumns } from './event-walk.ts';
 
 /** A header that is repeated is an array. */
@@ -31,8 +32,20 @@ export interface DecodedEvent {
   readonly values: readonly ColumnValue[] | null;
   /** Orders the events of a key, microseconds; undefined only for a bare tombstone that does not carry it. */
   readonly version: bigint | undefined;
+  /** The id of its command, if that had one (rule 22). */
+  readonly commandId?: string | undefined;
   /** Where the record stands in its partition, for messages. */
   readonly offset: number;
+}
+
+/** The text of a header, of repeated ones the last; empty where there is none. */
+export function headerText(header: HeaderValue): string {
+  const one = typeof header === 'string' || Buffer.isBuffer(header) ? header : header?.at(-1);
+  return one === undefined ? '' : one.toString();
+}
+
+function commandIdOf({ headers }: EventRecord): string | undefined {
+  return headerText(headers?.[ACK_HEADER]) || undefined;
 }
 
 /** An event whose values were read already. */
@@ -42,14 +55,17 @@ export class ReadEvent implements DecodedEvent {
   readonly values: readonly ColumnValue[] | null;
   readonly version: bigint | undefined;
   readonly offset: number;
+  readonly commandId: string | undefined;
 
   constructor(
-    { bytes, keyStart, keyEnd, offset }: EventRecord,
+    record: EventRecord,
     keyValues: readonly ColumnValue[],
     values: readonly ColumnValue[] | null,
     version: bigint | undefined,
   ) {
+    const { bytes, keyStart, keyEnd, offset } = record;
     this.key = bytes.subarray(keyStart, keyEnd);
+    this.commandId = commandIdOf(record);
     this.keyValues = keyValues;
     this.values = values;
     this.version = version;
@@ -112,6 +128,11 @@ export class WalkedRecord implements DecodedEvent {
   get keyValues(): readonly ColumnValue[] {
     const { bytes, keyStart, keyEnd } = this.#record;
     return checked(this.#keys.read(bytes, keyStart + FRAME, keyEnd));
+  }
+
+  /** Read anew each time. */
+  get commandId(): string | undefined {
+    return commandIdOf(this.#record);
   }
 
   get isRemoval(): boolean {

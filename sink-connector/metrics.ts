@@ -75,6 +75,21 @@ export function sinkMetrics(metrics: Metrics) {
       help: 'When a partition will have caught up, at that rate',
       labels: partition,
     }),
+    acknowledgements: metrics.counter({
+      name: 'sink_acknowledgements_total',
+      help: 'Commands with an id that Redis was told of, by mapping and status (done, failed; refused: Redis does not take it)',
+      labels: ['sink', 'mapping', 'status'],
+    }),
+    acknowledgementsPending: metrics.gauge({
+      name: 'sink_acknowledgements_pending',
+      help: 'Acknowledgements of a partition that are known to wait',
+      labels: partition,
+    }),
+    acknowledgementsWaiting: metrics.gauge({
+      name: 'sink_acknowledgements_waiting',
+      help: '1 while the acknowledgements of a partition cannot be sent',
+      labels: partition,
+    }),
     failed: metrics.gauge({
       name: 'sink_partition_failed',
       help: '1 when a partition has stopped until a person acts',

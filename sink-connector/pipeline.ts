@@ -3,6 +3,7 @@ import { AfterwriteError } from '../ops/errors/index.ts';
 import { elapsedSince } from '../ops/moment.ts';
 import { retryUntilDone, type RetryOptions } from '../ops/retry.ts';
 import type { EventDecoder } from '../schemas/index.ts';
+import type { PartitionOutbox } from './acknowledge/partition-outbox.ts';
 import { feed, type FedBatch, type FeedLimits } from './consume/feed.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import { decodeRecords } from './decode/records.ts';
@@ -25,6 +26,8 @@ export interface PartitionPipeline {
   readonly progress: PartitionProgress;
   readonly watch: OffsetWatch;
   readonly orphans: PartitionOrphans;
+  /** Where the sink acknowledges events of the topic (rule 22). */
+  readonly outbox: PartitionOutbox | undefined;
   /** Resolves when the consumer group has confirmed, from now on, that the partition still is this worker's. */
   readonly confirmed: (signal: AbortSignal) => Promise<void>;
   /** Ends the partition; the transaction in progress is ended first. */
@@ -77,7 +80,7 @@ export async function runPartition(pipeline: PartitionPipeline): Promise<void> {
 
 /** Takes the partition over, and makes sure that the offset means this very log. */
 async function claim(
-  { writer, table, partition, clusterId, progress }: PartitionPipeline,
+  { writer, table, partition, clusterId, progress, outbox }: PartitionPipeline,
   reader: SteadyReader,
   retry: RetryOptions,
 ): Promise<StoredOffset> {
@@ -89,6 +92,7 @@ async function claim(
       where: { topic, partition, offset: owned.nextOffset, cluster: clusterId },
     });
   }
+  await outbox?.begin(owned, retry);
   progress.claimed(owned);
   return owned;
 }
@@ -151,16 +155,19 @@ async function store(
   batch: StoredBatch,
   retry: RetryOptions,
 ): Promise<{ kind: 'written' } | { kind: 'missed'; stored: StoredOffset | undefined }> {
-  const { decoder, table, writer, progress } = pipeline;
+  const { decoder, table, writer, progress, outbox } = pipeline;
   const guarded = writer.ordersByVersion || table.versionColumn !== undefined;
   const { changes, failure } = await retryUntilDone(() => decodeRecords(decoder, batch.lists, guarded), retry);
+  const kept = outbox?.collect(changes);
   const merged = lastEvents(changes, guarded);
   const to = failure?.offset ?? batch.to;
   if (to > batch.from) {
     const startedAt = performance.now();
     const move = moveOf(pipeline, owned, batch.from, to, batch.isComplete && to === batch.to);
-    const outcome = await writer.write({ table, changes: merged, events: changes, move }, retry);
+    const rows = kept?.rowsWith.bind(kept);
+    const outcome = await writer.write({ table, changes: merged, events: changes, move, outbox: rows }, retry);
     if (outcome.kind === 'missed' && !isWritten(move, outcome.stored)) return outcome;
+    if (kept !== undefined) outbox?.committed(kept, outcome.kind === 'written');
     const seconds = (performance.now() - startedAt) / 1000;
     progress.written(changes.length, merged.upserts.length, merged.deletes.length, seconds);
     if (outcome.rejected.length > 0) progress.rejected(outcome.rejected);

@@ -2,8 +2,10 @@ import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
 import type { PartStatus } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { RetryWait } from '../ops/retry.ts';
+import type { AcknowledgementProgress } from './acknowledgement-progress.ts';
 import { CatchUp, type CatchUpFigures } from './catch-up.ts';
 import type { SinkMetrics } from './metrics.ts';
+import type { PartitionNames } from './partition-names.ts';
 import type { ComparisonFigures } from './orphans/comparison.ts';
 import type { RejectedChange } from './write/event-order.ts';
 import type { StoredOffset } from './write/port.ts';
@@ -21,18 +23,12 @@ export type PartitionState = 'claiming' | 'running' | 'comparing' | 'waiting' | 
 /** How often a long way back to the end is told, ms. */
 const tellEvery = 5000;
 
-export interface PartitionNames {
-  readonly sink: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly mapping: string;
-}
-
 /** What people, probes and Prometheus are told of one partition. */
 export class PartitionProgress {
   readonly names: PartitionNames;
   readonly #log: Logger;
   readonly #metrics: SinkMetrics;
+  readonly #acknowledgements: AcknowledgementProgress | undefined;
   #state: PartitionState = 'claiming';
   #nextOffset: number | undefined;
   #lag: number | undefined;
@@ -46,7 +42,9 @@ export class PartitionProgress {
   #toldAt = 0;
   #reason: string | undefined;
 
-  constructor(names: PartitionNames, log: Logger, metrics: SinkMetrics) {
+  /** @param acknowledgements where the partition has some */
+  constructor(names: PartitionNames, log: Logger, metrics: SinkMetrics, acknowledgements?: AcknowledgementProgress) {
+    this.#acknowledgements = acknowledgements;
     this.names = names;
     this.#log = log;
     this.#metrics = metrics;
@@ -168,6 +166,7 @@ export class PartitionProgress {
     this.#metrics.lag.remove(this.#labels());
     this.#metrics.failed.remove(this.#labels());
     this.#metrics.comparing.remove(this.#labels());
+    this.#acknowledgements?.left();
     this.#forgetCatchUp();
   }
 
@@ -194,6 +193,7 @@ export class PartitionProgress {
         deadLetters: this.#deadLetters,
         epoch: this.#epoch === undefined ? null : String(this.#epoch),
         ...this.#figures(),
+        ...this.#acknowledgements?.details(),
       },
     };
   }

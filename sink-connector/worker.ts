@@ -1,4 +1,5 @@
 import { asOutage, fetchClusterId, Membership, withAdmin, type KafkaClientOptions } from '../clients/kafka/index.ts';
+import type { Masters } from '../clients/redis/index.ts';
 import {
   consumerGroup,
   deadLettersTopic,
@@ -13,6 +14,9 @@ import type { PartStatus, PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone, type RetryOptions } from '../ops/retry.ts';
 import { EventDecoder, SchemaRegistry } from '../schemas/index.ts';
+import { PartitionOutbox } from './acknowledge/partition-outbox.ts';
+import { AcknowledgementSender } from './acknowledge/sender.ts';
+import { AcknowledgementProgress } from './acknowledgement-progress.ts';
 import { Assignments } from './consume/assignments.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import type { SinkMetrics } from './metrics.ts';
@@ -35,6 +39,8 @@ export interface SinkWorkerOptions {
   readonly sink: string;
   readonly log: Logger;
   readonly metrics: SinkMetrics;
+  /** The masters of the source: where acknowledgements go, and who is asked by `GET /wait`. */
+  readonly masters: () => Masters;
   /** How many orphans of a partition a person agrees to remove. */
   readonly confirmedOrphans?: number | undefined;
 }
@@ -46,6 +52,8 @@ interface Prepared {
   readonly orphans: OrphanSettings;
   readonly targets: readonly SinkTarget[];
   readonly clusterId: string;
+  /** Where some mapping asks for acknowledgements. */
+  readonly sender: AcknowledgementSender | undefined;
 }
 
 /** One worker of a sink: a member of its consumer group that writes the partitions it is given. */
@@ -128,7 +136,7 @@ export class SinkWorker {
 
   async #prepare(): Promise<Prepared> {
     const { config, sink } = this.#options;
-    const targets = sinkTargets(config, this.#config);
+    const targets = sinkTargets(config, this.#config, sink);
     const writer = new DatabaseWriter(await createDialect(sink, this.#config), sink, this.#rejectedRows());
     const retry = this.#retry();
     const tables = targets.map(({ table }) => table);
@@ -136,7 +144,9 @@ export class SinkWorker {
     await writer.prepare(tables, { create, evolve }, retry);
     const clusterId = await retryUntilDone(() => withAdmin(this.#client, fetchClusterId), retry);
     const watch = new OffsetWatch(() => writer.readOffsets());
-    return { writer, watch, orphans: this.#orphanSettings(), targets, clusterId };
+    const acknowledges = targets.some(({ acknowledger }) => acknowledger !== undefined);
+    const sender = acknowledges ? new AcknowledgementSender(this.#options.masters()) : undefined;
+    return { writer, watch, orphans: this.#orphanSettings(), targets, clusterId, sender };
   }
 
   /** One membership after another, until the worker is stopped. */
@@ -168,6 +178,7 @@ export class SinkWorker {
     } finally {
       watching.abort();
       await assignments.end();
+      prepared.sender?.close();
       await Promise.all([prepared.writer.close(), this.#deadLetters.close()]);
     }
   }
@@ -196,7 +207,12 @@ export class SinkWorker {
     if (target === undefined) return;
     const { rows, bytes, linger } = this.#config.batch;
     const place = `${topic} ${partition}`;
-    const progress = new PartitionProgress({ sink, topic, partition, mapping: target.mapping.name }, log, metrics);
+    const names = { sink, topic, partition, mapping: target.mapping.name };
+    const acknowledgements =
+      target.acknowledger === undefined ? undefined : new AcknowledgementProgress(names, log, metrics);
+    const progress = new PartitionProgress(names, log, metrics, acknowledgements);
+    const outbox = acknowledgements && outboxOf(prepared, target, partition, acknowledgements);
+    const sending = outbox?.run(signal);
     this.#partitions.set(place, progress);
     try {
       await runPartition({
@@ -217,6 +233,7 @@ export class SinkWorker {
           listener: progress,
           openLog: (of) => new SteadyReader(this.#client, topic, of),
         }),
+        outbox,
         confirmed: async (until) => this.#member?.confirmed(until),
         signal,
       });
@@ -224,6 +241,7 @@ export class SinkWorker {
       progress.failed(error);
       await aborted(signal);
     } finally {
+      await sending;
       progress.left();
       if (this.#partitions.get(place) === progress) this.#partitions.delete(place);
     }
@@ -275,6 +293,26 @@ export class SinkWorker {
       },
     };
   }
+}
+
+function outboxOf(
+  { writer, sender }: Prepared,
+  { table, mapping, acknowledger }: SinkTarget,
+  partition: number,
+  listener: AcknowledgementProgress,
+): PartitionOutbox | undefined {
+  if (acknowledger === undefined || sender === undefined) return undefined;
+  const name = { topic: table.topic, partition };
+  return new PartitionOutbox({
+    ...acknowledger,
+    pattern: mapping.key,
+    store: {
+      read: (limit, retry) => writer.readOutbox(name, limit, retry),
+      drop: (rows, retry) => writer.dropFromOutbox(name, rows, retry),
+    },
+    send: (acknowledgements) => sender.send(acknowledgements),
+    listener,
+  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -19,7 +19,9 @@ export {
   type RedisTls,
   type ResolveEndpoint,
 } from './endpoint.ts';
+export { isInSlots, keySlot, SLOTS, type SlotRange } from './key-slot.ts';
 export { openMaster } from './master.ts';
+export { ClusterMasters, OneMaster, type Masters } from './masters.ts';
 export { refusalOf, refused, tlsRefusal, unreachable, type Refusal } from './refusal.ts';
 export { asInteger, asList, asText, parseInfo } from './reply.ts';
 export { escapeGlob, SCAN_START, scanHashes, type ScanPage } from './scan.ts';

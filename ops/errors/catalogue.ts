@@ -109,6 +109,13 @@ export const catalogue = {
       'Nothing, if it was once; if it recurs, look for its reason in the log of the Redis server (client-output-buffer-limit, repl-timeout, CLIENT KILL, a restart).',
     recovery: 'retry',
   },
+  ACKNOWLEDGEMENTS_WAIT: {
+    meaning:
+      'A sink cannot tell Redis which commands with an id it has committed. Its rows are written as ever; the acknowledgements wait in afterwrite_acknowledgements.',
+    remedy:
+      'Check that the master of the source answers the sink, and that the user may run EVAL, EVALSHA, XADD, XRANGE, EXPIRE, SELECT and ROLE; it is tried again until then.',
+    recovery: 'retry',
+  },
   NOTIFICATIONS_OFF: {
     meaning: 'The source follows keyspace notifications, and the Redis server does not send those that it needs.',
     remedy:

@@ -15,6 +15,8 @@ export interface TargetTable {
   readonly expiryColumn?: string | undefined;
   /** The guard column: it holds the version of the row's last event. */
   readonly versionColumn: string | undefined;
+  /** Whether this sink acknowledges events of the topic that have an id (rule 22). */
+  readonly acknowledges?: boolean | undefined;
 }
 
 export interface PartitionName {
@@ -75,6 +77,18 @@ export interface StoredKey {
   readonly version: bigint | undefined;
 }
 
+/**
+ * A row of `afterwrite_acknowledgements`, the outbox of a sink: what is to be said of an event, until it has been said.
+ * There is one an event at most, under its offset.
+ */
+export interface OutboxRow {
+  readonly offset: bigint;
+  /** That of the event, microseconds. */
+  readonly version: bigint;
+  /** ASCII. */
+  readonly entry: string;
+}
+
 /** One connection to the database. After an error it is closed and never used again, except for `attempt`. */
 export interface Session {
   begin(): Promise<void>;
@@ -88,6 +102,16 @@ export interface Session {
    * transaction goes on. Where rows carry their versions (`commit: 'timestamp'`), trying them is writing them.
    */
   attempt(table: TargetTable, changes: MergedChanges): Promise<void>;
+  /**
+   * Keeps rows in the outbox of a partition, in the transaction of the batch; one that stands there at an offset is
+   * replaced. Where there are no transactions, one that was dropped does not come back, and those of negative offsets are
+   * written when all others are.
+   */
+  keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void>;
+  /** The first rows of a partition's outbox, by offset. */
+  readOutbox(partition: PartitionName, limit: number): Promise<readonly OutboxRow[]>;
+  /** Takes rows out of the outbox, outside a batch. */
+  dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void>;
   /** @returns how many offset rows were hit: 1, or 0 when another owner or position stands there. */
   moveOffset(move: OffsetMove): Promise<number>;
   commit(): Promise<void>;

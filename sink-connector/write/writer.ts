@@ -8,6 +8,7 @@ import { applyInEventOrder, type RejectedChange } from './event-order.ts';
 import type {
   Dialect,
   OffsetMove,
+  OutboxRow,
   PartitionName,
   Session,
   SetupOptions,
@@ -24,6 +25,11 @@ export interface WriteBatch {
   /** The same, unreduced and in the order of the log. */
   readonly events: Changes;
   readonly move: OffsetMove;
+  /**
+   * Makes what the outbox keeps of the batch; asked for at each attempt. @param failures why events were rejected, by their
+   * offsets
+   */
+  readonly outbox?: ((failures: ReadonlyMap<number, string>) => readonly OutboxRow[]) | undefined;
 }
 
 /** Rows that go without an event, behind the fence of their partition: `move` stays where it is. */
@@ -138,6 +144,15 @@ export class DatabaseWriter {
     return await this.#sessions.once((session) => session.readOffsets());
   }
 
+  /** The first rows of a partition's outbox. */
+  async readOutbox(partition: PartitionName, limit: number, retry: RetryOptions): Promise<readonly OutboxRow[]> {
+    return await this.#sessions.patiently(partition, retry, (session) => session.readOutbox(partition, limit));
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[], retry: RetryOptions): Promise<void> {
+    await this.#sessions.patiently(partition, retry, (session) => session.dropFromOutbox(partition, rows));
+  }
+
   /** Notes that nothing is lacking but what follows `to`. One attempt. @returns whether it is still owned. */
   async markCaughtUp(move: OffsetMove): Promise<boolean> {
     return (await this.#sessions.once((session) => session.markCaughtUp(move))) === 1;
@@ -208,6 +223,7 @@ export class DatabaseWriter {
     const apply = async (session: Session): Promise<void> => {
       await session.apply(table, changes);
       fault('sink.rows-written');
+      await keepInOutbox(session, batch, []);
     };
     // What the order of the events mends, must not be waited for.
     const attempt: Attempt<boolean> = (session, attempts) => transact(session, stillTrue(batch.move, attempts), apply);
@@ -230,6 +246,7 @@ export class DatabaseWriter {
       fault('sink.rows-written');
       if (rejected.length > 0) await this.#rejectedRows.send(batch, rejected);
       fault('sink.dead-letters-written');
+      await keepInOutbox(session, batch, rejected);
     };
     const attempt: Attempt<boolean> = (session, attempts) => transact(session, stillTrue(batch.move, attempts), apply);
     const hit = await this.#sessions.persist(batch.move, retry, attempt);
@@ -244,6 +261,17 @@ export class DatabaseWriter {
       rejected,
     };
   }
+}
+
+async function keepInOutbox(
+  session: Session,
+  { outbox, move }: WriteBatch,
+  rejected: readonly RejectedChange[],
+): Promise<void> {
+  if (outbox === undefined) return;
+  const failures = new Map(rejected.map(({ change, cause }) => [change.offset, databaseWords(cause)]));
+  await session.keepInOutbox(move, outbox(failures));
+  fault('sink.outbox-written');
 }
 
 /** What was the end of the partition when the batch was read may not be it any more after an outage. */

@@ -33,6 +33,9 @@ const rejectionSteps = ['sink.dead-letters-written'] as const;
 /** Passed only where rows are removed that the topic lacks: test/sink-connector/orphans.live.test.ts ends a sink there. */
 const orphanSteps = ['sink.orphans-found', 'sink.orphans-removed'] as const;
 
+/** Passed only where commands are acknowledged: test/contract/suite/acknowledgements.ts ends a sink there. */
+const acknowledgementSteps = ['sink.outbox-written', 'sink.acknowledgements-sent'] as const;
+
 /** Passed only where a server is followed by its key events: test/crash/key-events.live.test.ts ends a source there. */
 const keyEventSteps = ['source.keys-read', 'source.keys-compared'] as const;
 
@@ -45,7 +48,15 @@ const once = new Set<string>(['send.claimed']);
 test('every named step of the sources is one that these tests end a process at', () => {
   const named = ['source-connector', 'sink-connector', 'clients', 'schemas', 'ops', 'cli'].flatMap(stepsIn).sort();
   // A transaction in event order passes the same steps, in its own place.
-  const ended = [...sourceSteps, ...sinkSteps, ...rejectionSteps, ...orphanSteps, ...keyEventSteps, ...fillSteps];
+  const ended = [
+    ...sourceSteps,
+    ...sinkSteps,
+    ...rejectionSteps,
+    ...orphanSteps,
+    ...acknowledgementSteps,
+    ...keyEventSteps,
+    ...fillSteps,
+  ];
   assert.deepEqual([...new Set(named)], ended.sort());
 });
 

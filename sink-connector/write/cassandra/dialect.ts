@@ -4,6 +4,7 @@ import type { Capabilities, Dialect, FailureKind, Session, SetupOptions, TargetT
 import { connect, serialRead, type CassandraConfig } from './connection.ts';
 import { classifyCassandraError } from './errors.ts';
 import { OffsetRows } from './offset-rows.ts';
+import { OutboxRows } from './outbox.ts';
 import { RowStatements } from './row-statements.ts';
 import { CassandraSession } from './session.ts';
 import { tableProblems } from './table-check.ts';
@@ -28,7 +29,8 @@ export class CassandraDialect implements Dialect {
     const client = await connect(this.#config, this.#sink);
     const { keyspace, concurrency } = this.#config;
     const offsets = new OffsetRows(client, keyspace, this.#sink, serialRead(this.#config));
-    return new CassandraSession(client, offsets, concurrency, (table) => this.#rowsOf(table));
+    const outbox = new OutboxRows(client, keyspace, this.#sink, concurrency);
+    return new CassandraSession(client, { offsets, outbox }, concurrency, (table) => this.#rowsOf(table));
   }
 
   async prepare(tables: readonly TargetTable[], options: SetupOptions): Promise<readonly string[]> {

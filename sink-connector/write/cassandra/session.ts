@@ -1,10 +1,20 @@
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import { storedKey } from '../sql/stored-key.ts';
 import type { CassandraClient } from './connection.ts';
 import { told } from './errors.ts';
 import { eachInFlight } from './in-flight.ts';
 import type { OffsetRows } from './offset-rows.ts';
+import type { OutboxRows } from './outbox.ts';
 import type { RowStatements } from './row-statements.ts';
 
 /** How many keys are read at once. */
@@ -17,17 +27,19 @@ const keysOfPage = 5000;
 export class CassandraSession implements Session {
   readonly #client: CassandraClient;
   readonly #offsets: OffsetRows;
+  readonly #outbox: OutboxRows;
   readonly #concurrency: number;
   readonly #rowsOf: (table: TargetTable) => RowStatements;
 
   constructor(
     client: CassandraClient,
-    offsets: OffsetRows,
+    { offsets, outbox }: { readonly offsets: OffsetRows; readonly outbox: OutboxRows },
     concurrency: number,
     rowsOf: (table: TargetTable) => RowStatements,
   ) {
     this.#client = client;
     this.#offsets = offsets;
+    this.#outbox = outbox;
     this.#concurrency = concurrency;
     this.#rowsOf = rowsOf;
   }
@@ -63,6 +75,18 @@ export class CassandraSession implements Session {
 
   async attempt(table: TargetTable, changes: MergedChanges): Promise<void> {
     await this.apply(table, changes);
+  }
+
+  async keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#outbox.keep(partition, rows);
+  }
+
+  async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
+    return await this.#outbox.read(partition, limit);
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#outbox.drop(partition, rows);
   }
 
   async moveOffset(move: OffsetMove): Promise<number> {

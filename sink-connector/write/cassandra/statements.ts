@@ -2,8 +2,9 @@ import type { TargetTable } from '../port.ts';
 import { qualifiedName, quoteName } from '../sql/quoted-name.ts';
 import { createdType } from './types.ts';
 
-/** Name of the bookkeeping table, in the keyspace of the sink's tables. */
+/** Names of the bookkeeping tables, in the keyspace of the sink's tables. */
 export const offsetsTable = 'afterwrite_offsets';
+export const outboxTable = 'afterwrite_acknowledgements';
 
 /** The texts of all statements on one table. They depend on its columns only, so they are made once. */
 export interface TableStatements {
@@ -70,6 +71,33 @@ export function createOffsets(keyspace: string): string {
     `sink text, topic text, partition int, cluster_id text, next_offset bigint, epoch bigint, owner bigint, ` +
     `caught_up_at timestamp, PRIMARY KEY ((sink, topic, partition)))`
   );
+}
+
+export function createOutbox(keyspace: string): string {
+  return (
+    `CREATE TABLE IF NOT EXISTS ${qualifiedName(keyspace, outboxTable)} (` +
+    `sink text, topic text, partition int, log_offset bigint, version bigint, entry text, ` +
+    `PRIMARY KEY ((sink, topic, partition), log_offset))`
+  );
+}
+
+/**
+ * Statements on the outbox. A row is written and deleted at the version of its event, and of the two at one time the delete
+ * wins: what was sent does not come back when a batch is written again.
+ */
+export function outboxStatements(keyspace: string) {
+  const table = qualifiedName(keyspace, outboxTable);
+  const row = 'sink = ? AND topic = ? AND partition = ?';
+  return {
+    /** Row, offset, version, entry, version. */
+    keep:
+      `INSERT INTO ${table} (sink, topic, partition, log_offset, version, entry) ` +
+      `VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`,
+    /** Row. */
+    read: `SELECT log_offset, version, entry FROM ${table} WHERE ${row} LIMIT ?`,
+    /** Version, row, offset. */
+    drop: `DELETE FROM ${table} USING TIMESTAMP ? WHERE ${row} AND log_offset = ?`,
+  };
 }
 
 /** Statements on the offset rows. The parameters of a row are sink, topic, partition. */

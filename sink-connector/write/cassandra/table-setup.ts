@@ -4,12 +4,20 @@ import type { SetupOptions, TargetTable } from '../port.ts';
 import { qualifiedName, quoteName } from '../sql/quoted-name.ts';
 import type { CassandraConfig } from './connection.ts';
 import { classifyCassandraError } from './errors.ts';
-import { addColumn, createKeyspace, createOffsets, createTable, offsetsTable } from './statements.ts';
+import {
+  addColumn,
+  createKeyspace,
+  createOffsets,
+  createOutbox,
+  createTable,
+  offsetsTable,
+  outboxTable,
+} from './statements.ts';
 import { missingColumns } from './table-check.ts';
 import { keyspaceExists, readTableShape } from './table-shape.ts';
 
 /**
- * Makes the bookkeeping table, and whatever else is missing and the options allow. Two workers that start together send
+ * Makes the bookkeeping tables, and whatever else is missing and the options allow. Two workers that start together send
  * the same statements; each of them does nothing where it has been done.
  * @returns what could not be made, each a sentence with the CQL.
  * @throws errors that have nothing to do with rights and names.
@@ -34,6 +42,9 @@ export async function setUpTables(
   }
   const wanted = [
     [offsetsTable, createOffsets(keyspace)] as const,
+    ...(tables.some(({ acknowledges }) => acknowledges === true)
+      ? [[outboxTable, createOutbox(keyspace)] as const]
+      : []),
     ...(create ? tables : []).map((table) => [table.name, createTable(keyspace, table)] as const),
   ];
   const problems: string[] = [];

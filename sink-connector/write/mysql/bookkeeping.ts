@@ -5,6 +5,7 @@ import { quoteName, textLiteral } from './literals.ts';
 /** Names of the bookkeeping tables, in the database of the sink's tables. */
 export const offsetsTable = 'afterwrite_offsets';
 export const deletedTable = 'afterwrite_deleted';
+export const outboxTable = 'afterwrite_acknowledgements';
 
 /** CREATE TABLE of the bookkeeping tables, by name. Names of sinks and topics are ASCII, and told apart by case. */
 export const createBookkeeping: Readonly<Record<string, string>> = {
@@ -17,6 +18,11 @@ export const createBookkeeping: Readonly<Record<string, string>> = {
     `CREATE TABLE IF NOT EXISTS ${quoteName(deletedTable)} (` +
     'topic VARCHAR(249) NOT NULL, `key` VARBINARY(2800) NOT NULL, version BIGINT NOT NULL, ' +
     'PRIMARY KEY (topic, `key`)) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin',
+  [outboxTable]:
+    `CREATE TABLE IF NOT EXISTS ${quoteName(outboxTable)} (` +
+    'sink VARCHAR(200) NOT NULL, topic VARCHAR(249) NOT NULL, `partition` INT NOT NULL, log_offset BIGINT NOT NULL, ' +
+    'version BIGINT NOT NULL, entry LONGTEXT NOT NULL, PRIMARY KEY (sink, topic, `partition`, log_offset)) ' +
+    'ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin',
 };
 
 const columns = 'cluster_id, next_offset, epoch, `owner`, caught_up_at, topic, `partition`';

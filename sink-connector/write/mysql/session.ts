@@ -1,9 +1,19 @@
 import type { Change, Changes } from '../../decode/change.ts';
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import { storedKey } from '../sql/stored-key.ts';
 import { offsetStatements, storedOffset, utcTime } from './bookkeeping.ts';
 import type { MysqlConnection, TextRow } from './connection.ts';
+import { outboxStatements } from './outbox.ts';
 import {
   cutStatements,
   type GuardStatements,
@@ -23,11 +33,13 @@ const idle = 28_800;
 export class MysqlSession implements Session {
   readonly #connection: MysqlConnection;
   readonly #offsets: ReturnType<typeof offsetStatements>;
+  readonly #outbox: ReturnType<typeof outboxStatements>;
   readonly #statementsOf: (table: TargetTable) => TableStatements;
 
   constructor(connection: MysqlConnection, sink: string, statementsOf: (table: TargetTable) => TableStatements) {
     this.#connection = connection;
     this.#offsets = offsetStatements(sink);
+    this.#outbox = outboxStatements(sink);
     this.#statementsOf = statementsOf;
   }
 
@@ -73,6 +85,23 @@ export class MysqlSession implements Session {
       throw error;
     }
     await this.#connection.run('RELEASE SAVEPOINT attempt');
+  }
+
+  async keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#run(this.#outbox.keep(partition), rows);
+  }
+
+  async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
+    const rows = await this.#connection.rows(this.#outbox.read(partition, limit));
+    return rows.map(([offset, version, entry]) => ({
+      offset: BigInt(offset ?? 0),
+      version: BigInt(version ?? 0),
+      entry: entry ?? '',
+    }));
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#run(this.#outbox.drop(partition), rows);
   }
 
   async moveOffset(move: OffsetMove): Promise<number> {
@@ -125,8 +154,8 @@ export class MysqlSession implements Session {
     }
   }
 
-  async #run(statement: RowsStatement, changes: Rows<Change>): Promise<void> {
-    for (const sql of cutStatements(statement, changes, this.#connection.maxPacket)) await this.#connection.run(sql);
+  async #run<Row>(statement: RowsStatement<Row>, rows: Rows<Row>): Promise<void> {
+    for (const sql of cutStatements(statement, rows, this.#connection.maxPacket)) await this.#connection.run(sql);
   }
 
   /**

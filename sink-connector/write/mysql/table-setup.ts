@@ -1,6 +1,7 @@
 import { reasonOf } from '../../../ops/errors/index.ts';
 import type { SetupOptions, TargetTable } from '../port.ts';
-import { createBookkeeping, deletedTable } from './bookkeeping.ts';
+import { unneededTables } from '../sql/unneeded-tables.ts';
+import { createBookkeeping, deletedTable, outboxTable } from './bookkeeping.ts';
 import type { MysqlConnection } from './connection.ts';
 import { classifyMysqlError, SetupIsLocked } from './errors.ts';
 import { quoteName, textLiteral } from './literals.ts';
@@ -38,9 +39,9 @@ export async function setUpTables(
   const [[locked] = []] = await connection.rows(`SELECT GET_LOCK(${setupLock}, ${setupPatience})`);
   if (locked !== '1') throw new SetupIsLocked(`Another worker has been making tables for ${setupPatience} s`);
   const problems: string[] = [];
-  const guarded = tables.some(({ versionColumn }) => versionColumn !== undefined);
+  const unneeded = unneededTables(tables, { deleted: deletedTable, outbox: outboxTable });
   for (const [name, statement] of Object.entries(createBookkeeping)) {
-    if (!guarded && name === deletedTable) continue;
+    if (unneeded.has(name)) continue;
     const shape = await readTableShape(connection, name);
     if (shape === undefined) problems.push(...(await tryToCreate(connection, name, statement)));
     else problems.push(...engineProblems(quoteName(name), shape), ...missingRights(quoteName(name), shape));

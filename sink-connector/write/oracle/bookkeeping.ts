@@ -1,7 +1,7 @@
-import type { OffsetMove, OffsetReset, PartitionName, StoredOffset } from '../port.ts';
+import type { OffsetMove, OffsetReset, OutboxRow, PartitionName, StoredOffset } from '../port.ts';
 import { quoteName } from '../sql/quoted-name.ts';
 import type { ResultValue } from './connection.ts';
-import { deletedTable, offsetsTable } from './statements.ts';
+import { deletedTable, offsetsTable, outboxTable } from './statements.ts';
 import type { BindValue } from './types.ts';
 
 /** CREATE TABLE of the bookkeeping tables, by name. */
@@ -14,7 +14,36 @@ export const createBookkeeping: Readonly<Record<string, string>> = {
   [deletedTable]:
     `CREATE TABLE ${quoteName(deletedTable)} ("TOPIC" VARCHAR2(249) NOT NULL, "KEY" RAW(2000) NOT NULL, ` +
     `"VERSION" NUMBER(19) NOT NULL, PRIMARY KEY ("TOPIC", "KEY"))`,
+  [outboxTable]:
+    `CREATE TABLE ${quoteName(outboxTable)} ("SINK" VARCHAR2(200) NOT NULL, "TOPIC" VARCHAR2(249) NOT NULL, ` +
+    `"PARTITION" NUMBER(10) NOT NULL, "LOG_OFFSET" NUMBER(19) NOT NULL, "VERSION" NUMBER(19) NOT NULL, ` +
+    `"ENTRY" CLOB NOT NULL, PRIMARY KEY ("SINK", "TOPIC", "PARTITION", "LOG_OFFSET"))`,
 };
+
+/** Statements on the outbox of a sink. */
+export function outboxStatements(sink: string) {
+  const table = quoteName(outboxTable);
+  const row = '"SINK" = :1 AND "TOPIC" = :2 AND "PARTITION" = :3';
+  const rowOf = ({ topic, partition }: PartitionName): BindValue[] => [sink, topic, partition];
+  return {
+    insert: (partition: PartitionName, { offset, version, entry }: OutboxRow): BoundStatement => ({
+      sql:
+        `INSERT INTO ${table} ("SINK", "TOPIC", "PARTITION", "LOG_OFFSET", "VERSION", "ENTRY") ` +
+        `VALUES (:1, :2, :3, :4, :5, :6)`,
+      binds: [...rowOf(partition), offset, version, entry],
+    }),
+    read: (partition: PartitionName, limit: number): BoundStatement => ({
+      sql:
+        `SELECT "LOG_OFFSET", "VERSION", "ENTRY" FROM ${table} WHERE ${row} ` +
+        `ORDER BY "LOG_OFFSET" FETCH FIRST ${limit} ROWS ONLY`,
+      binds: rowOf(partition),
+    }),
+    drop: (partition: PartitionName, { offset }: OutboxRow): BoundStatement => ({
+      sql: `DELETE FROM ${table} WHERE ${row} AND "LOG_OFFSET" = :4`,
+      binds: [...rowOf(partition), offset],
+    }),
+  };
+}
 
 /** A statement with its binds, in the order in which they stand in its text, whatever their numbers. */
 export interface BoundStatement {

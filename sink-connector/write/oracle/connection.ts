@@ -108,7 +108,7 @@ export class OracleConnection {
     if (error !== undefined) throw error;
   }
 
-  /** Rows of a query, with numbers as texts: the driver's would round. */
+  /** Rows of a query, with numbers as texts, since the driver's would round, and CLOBs as texts. */
   async rows(sql: string, binds: readonly BindValue[] = []): Promise<ResultValue[][]> {
     const text = this.#driver.STRING;
     const { rows = [] } = await this.#ask(() =>
@@ -116,7 +116,11 @@ export class OracleConnection {
         fetchArraySize: 1000,
         prefetchRows: 1000,
         fetchTypeHandler: ({ dbType }) =>
-          dbType === this.#driver.DB_TYPE_NUMBER ? { type: text, converter: (value) => value } : undefined,
+          dbType === this.#driver.DB_TYPE_NUMBER
+            ? { type: text, converter: (value) => value }
+            : dbType === this.#driver.DB_TYPE_CLOB
+              ? { type: text }
+              : undefined,
       }),
     );
     return rows;

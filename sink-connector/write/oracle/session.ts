@@ -1,8 +1,17 @@
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import { offsetStatements, storedOffset, type BoundStatement } from './bookkeeping.ts';
-import type { OracleConnection, ResultValue } from './connection.ts';
+import { offsetStatements, outboxStatements, storedOffset, type BoundStatement } from './bookkeeping.ts';
+import type { BindColumn, OracleConnection, ResultValue } from './connection.ts';
 import { isDuplicate } from './errors.ts';
 import type { BoundRows, RowBinder } from './rows.ts';
 import { keysAfter, keysOfPage, type TableStatements } from './statements.ts';
@@ -16,15 +25,27 @@ export interface PreparedTable {
   readonly binder: RowBinder;
 }
 
+/** Binds of a row of the outbox: sink, topic, partition, offset; then version and entry. */
+const outboxColumns: readonly BindColumn[] = [
+  { kind: 'text', size: 200 },
+  { kind: 'text', size: 249 },
+  { kind: 'number', size: 1 },
+  { kind: 'number', size: 1 },
+  { kind: 'number', size: 1 },
+  { kind: 'clob', size: 1 },
+];
+
 /** One connection to Oracle, and all that is ever said on it while batches are written. */
 export class OracleSession implements Session {
   readonly #connection: OracleConnection;
   readonly #offsets: ReturnType<typeof offsetStatements>;
+  readonly #outbox: ReturnType<typeof outboxStatements>;
   readonly #preparedOf: (table: TargetTable) => PreparedTable;
 
   constructor(connection: OracleConnection, sink: string, preparedOf: (table: TargetTable) => PreparedTable) {
     this.#connection = connection;
     this.#offsets = offsetStatements(sink);
+    this.#outbox = outboxStatements(sink);
     this.#preparedOf = preparedOf;
   }
 
@@ -65,6 +86,34 @@ export class OracleSession implements Session {
       await this.#connection.run(savepoint.undo).catch(() => undefined);
       throw error;
     }
+  }
+
+  async keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#runSame(
+      rows.map((row) => this.#outbox.drop(partition, row)),
+      outboxColumns.slice(0, 4),
+    );
+    await this.#runSame(
+      rows.map((row) => this.#outbox.insert(partition, row)),
+      outboxColumns,
+    );
+  }
+
+  async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
+    const rows = await this.#rows(this.#outbox.read(partition, limit));
+    return rows.map(([offset, version, entry]) => ({
+      offset: BigInt(String(offset)),
+      version: BigInt(String(version)),
+      entry: String(entry),
+    }));
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#runSame(
+      rows.map((row) => this.#outbox.drop(partition, row)),
+      outboxColumns.slice(0, 4),
+    );
+    await this.#connection.commit();
   }
 
   async moveOffset(move: OffsetMove): Promise<number> {
@@ -141,6 +190,17 @@ export class OracleSession implements Session {
     const hit = await this.#run(statement);
     await this.#connection.commit();
     return hit;
+  }
+
+  /** Runs statements of one text together. */
+  async #runSame(statements: readonly BoundStatement[], columns: readonly BindColumn[]): Promise<void> {
+    const [first] = statements;
+    if (first === undefined) return;
+    await this.#connection.runEach(
+      first.sql,
+      columns,
+      statements.map(({ binds }) => binds),
+    );
   }
 
   async #runEach(sql: string, arrays: readonly BoundRows[]): Promise<void> {

@@ -6,6 +6,7 @@ import { bindExpression, createdKeyType, createdType, versionType } from './type
 /** Names of the bookkeeping tables, in the schema of the sink's tables, whatever `names` says of those. */
 export const offsetsTable = 'AFTERWRITE_OFFSETS';
 export const deletedTable = 'AFTERWRITE_DELETED';
+export const outboxTable = 'AFTERWRITE_ACKNOWLEDGEMENTS';
 
 /** The texts of all statements on one table. They depend on its columns only, so they are made once. */
 export interface TableStatements {

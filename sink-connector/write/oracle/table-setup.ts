@@ -1,10 +1,11 @@
 import { reasonOf } from '../../../ops/errors/index.ts';
 import type { SetupOptions, TargetTable } from '../port.ts';
 import { quoteName } from '../sql/quoted-name.ts';
+import { unneededTables } from '../sql/unneeded-tables.ts';
 import { createBookkeeping } from './bookkeeping.ts';
 import type { OracleConnection } from './connection.ts';
 import { classifyOracleError, isAlreadyThere } from './errors.ts';
-import { addColumns, createTable, deletedTable } from './statements.ts';
+import { addColumns, createTable, deletedTable, outboxTable } from './statements.ts';
 import { absentColumns, missingRights, type Making } from './table-check.ts';
 import { readTableShape, type SchemaPlace } from './table-shape.ts';
 
@@ -27,9 +28,9 @@ export async function setUpTables(
 ): Promise<string[]> {
   await connection.run(waitForLocks);
   const problems: string[] = [];
-  const guarded = tables.some(({ versionColumn }) => versionColumn !== undefined);
+  const unneeded = unneededTables(tables, { deleted: deletedTable, outbox: outboxTable });
   for (const [name, statement] of Object.entries(createBookkeeping)) {
-    if (!guarded && name === deletedTable) continue;
+    if (unneeded.has(name)) continue;
     const shape = await readTableShape(connection, place, name);
     if (shape === undefined) problems.push(...(await tryToCreate(connection, quoteName(name), statement)));
     else problems.push(...missingRights(quoteName(name), shape));

@@ -1,9 +1,18 @@
 import type pg from 'pg';
 import type { Changes, ColumnValue } from '../../decode/change.ts';
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import { offsetStatements, type TableStatements } from './statements.ts';
+import { offsetStatements, outboxStatements, type TableStatements } from './statements.ts';
 import { ArrayLiteral } from './types.ts';
 
 interface OffsetRow {
@@ -17,6 +26,12 @@ interface OffsetRow {
 
 interface PartitionOffsetRow extends OffsetRow, PartitionName {}
 
+interface StoredOutboxRow {
+  readonly log_offset: string;
+  readonly version: string;
+  readonly entry: string;
+}
+
 /** How many keys are read at once. */
 const keysOfPage = 10_000;
 
@@ -28,6 +43,7 @@ export class PostgresSession implements Session {
   readonly #client: pg.Client;
   readonly #sink: string;
   readonly #offsets: ReturnType<typeof offsetStatements>;
+  readonly #outbox: ReturnType<typeof outboxStatements>;
   readonly #statementsOf: (table: TargetTable) => TableStatements;
   #begun: Promise<unknown> = Promise.resolve();
 
@@ -35,6 +51,7 @@ export class PostgresSession implements Session {
     this.#client = client;
     this.#sink = sink;
     this.#offsets = offsetStatements(schema);
+    this.#outbox = outboxStatements(schema);
     this.#statementsOf = statementsOf;
   }
 
@@ -93,6 +110,22 @@ export class PostgresSession implements Session {
       throw error;
     }
     await this.#client.query('RELEASE SAVEPOINT attempt');
+  }
+
+  async keepInOutbox({ topic, partition }: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    const columns = [offsetsOf(rows), rows.map(({ version }) => version), rows.map(({ entry }) => entry)];
+    await this.#begun;
+    await this.#client.query(this.#outbox.keep, [this.#sink, topic, partition, ...columns]);
+  }
+
+  async readOutbox({ topic, partition }: PartitionName, limit: number): Promise<OutboxRow[]> {
+    const parameters = [this.#sink, topic, partition, limit];
+    const { rows } = await this.#client.query<StoredOutboxRow>(this.#outbox.read, parameters);
+    return rows.map((row) => ({ offset: BigInt(row.log_offset), version: BigInt(row.version), entry: row.entry }));
+  }
+
+  async dropFromOutbox({ topic, partition }: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#client.query(this.#outbox.drop, [this.#sink, topic, partition, offsetsOf(rows)]);
   }
 
   async moveOffset({ from, to, caughtUp, ...owned }: OffsetMove): Promise<number> {
@@ -190,6 +223,10 @@ function arraysOf(table: TargetTable, changes: Changes): ColumnArrays {
 
 function addRow(arrays: readonly ArrayLiteral[], row: readonly ColumnValue[] | null): void {
   for (let index = 0; index < arrays.length; index++) arrays[index]?.add(row?.[index] ?? null);
+}
+
+function offsetsOf(rows: readonly OutboxRow[]): bigint[] {
+  return rows.map(({ offset }) => offset);
 }
 
 function storedOffset(row: OffsetRow): StoredOffset {

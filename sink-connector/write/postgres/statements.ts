@@ -5,6 +5,7 @@ import { createdType } from './types.ts';
 /** Names of the bookkeeping tables, in the schema of the sink's tables. */
 export const offsetsTable = 'afterwrite_offsets';
 export const deletedTable = 'afterwrite_deleted';
+export const outboxTable = 'afterwrite_acknowledgements';
 
 /** The SQL type of each column of a table that a statement names, as the table has it, without its length. */
 export type ColumnTypes = ReadonlyMap<string, string>;
@@ -140,6 +141,27 @@ export function createBookkeeping(schema: string): Readonly<Record<string, strin
     [deletedTable]:
       `CREATE TABLE IF NOT EXISTS ${qualifiedName(schema, deletedTable)} (` +
       `topic TEXT NOT NULL, key BYTEA NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (topic, key))`,
+    [outboxTable]:
+      `CREATE TABLE IF NOT EXISTS ${qualifiedName(schema, outboxTable)} (` +
+      `sink TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, log_offset BIGINT NOT NULL, ` +
+      `version BIGINT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (sink, topic, partition, log_offset))`,
+  };
+}
+
+/** Statements on the outbox. Parameters 1 to 3 are always sink, topic, partition. */
+export function outboxStatements(schema: string) {
+  const table = qualifiedName(schema, outboxTable);
+  const row = 'sink = $1 AND topic = $2 AND partition = $3';
+  return {
+    /** $4 offsets, $5 versions, $6 entries: an array each. */
+    keep:
+      `INSERT INTO ${table} (sink, topic, partition, log_offset, version, entry) ` +
+      `SELECT $1, $2, $3::integer, u.o, u.v, u.e FROM unnest($4::bigint[], $5::bigint[], $6::text[]) AS u(o, v, e) ` +
+      `ON CONFLICT (sink, topic, partition, log_offset) DO UPDATE SET version = EXCLUDED.version, entry = EXCLUDED.entry`,
+    /** $4 how many. */
+    read: `SELECT log_offset, version, entry FROM ${table} WHERE ${row} ORDER BY log_offset LIMIT $4`,
+    /** $4 offsets. */
+    drop: `DELETE FROM ${table} WHERE ${row} AND log_offset = ANY ($4::bigint[])`,
   };
 }
 

@@ -3,7 +3,8 @@ import { reasonOf } from '../../../ops/errors/index.ts';
 import type { TargetTable } from '../port.ts';
 import { classifyPostgresError } from './errors.ts';
 import { qualifiedName, quoteName } from '../sql/quoted-name.ts';
-import { createBookkeeping, createTable, deletedTable } from './statements.ts';
+import { unneededTables } from '../sql/unneeded-tables.ts';
+import { createBookkeeping, createTable, deletedTable, outboxTable } from './statements.ts';
 import { absentColumns, missingRights } from './table-check.ts';
 import { readTableShape, writableKinds } from './table-shape.ts';
 
@@ -27,8 +28,8 @@ export async function createMissingTables(
   if (!(await schemaExists(client, schema))) {
     return [`Schema ${quoteName(schema)} is missing: run CREATE SCHEMA ${quoteName(schema)};`];
   }
-  const guarded = tables.some(({ versionColumn }) => versionColumn !== undefined);
-  const bookkeeping = Object.entries(createBookkeeping(schema)).filter(([name]) => guarded || name !== deletedTable);
+  const unneeded = unneededTables(tables, { deleted: deletedTable, outbox: outboxTable });
+  const bookkeeping = Object.entries(createBookkeeping(schema)).filter(([name]) => !unneeded.has(name));
   const wanted = [
     ...bookkeeping,
     ...(create ? tables : []).map((table) => [table.name, createTable(schema, table)] as const),

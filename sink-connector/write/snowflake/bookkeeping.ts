@@ -6,9 +6,14 @@ import { textLiteral, type Names } from './names.ts';
  * Bookkeeping tables are there once a topic, as its target table is: a statement that changes rows locks the table, and
  * partitions of different topics would queue. Topics whose names differ in other characters than these share one.
  */
-const prefixes = { offsets: 'AFTERWRITE_OFFSETS_', deleted: 'AFTERWRITE_DELETED_' } as const;
-/** Characters of a name, at most, less those of the prefix. */
+const prefixes = {
+  offsets: 'AFTERWRITE_OFFSETS_',
+  deleted: 'AFTERWRITE_DELETED_',
+  outbox: 'AFTERWRITE_ACKNOWLEDGEMENTS_',
+} as const;
+/** Characters of a name, at most, less those of the prefix; and with them. */
 const longestTopic = 235;
+const longestName = 255;
 
 export function offsetsTable(topic: string): string {
   return prefixes.offsets + nameOf(topic);
@@ -16,6 +21,10 @@ export function offsetsTable(topic: string): string {
 
 export function deletedTable(topic: string): string {
   return prefixes.deleted + nameOf(topic);
+}
+
+export function outboxTable(topic: string): string {
+  return (prefixes.outbox + nameOf(topic)).slice(0, longestName);
 }
 
 function nameOf(topic: string): string {
@@ -32,7 +41,7 @@ export function isOffsetsTable(name: string): boolean {
 
 /** CREATE TABLE of the bookkeeping tables of a topic, by name. */
 export function createBookkeeping(names: Names, topic: string): Readonly<Record<string, string>> {
-  const [offsets, deleted] = [offsetsTable(topic), deletedTable(topic)];
+  const [offsets, deleted, outbox] = [offsetsTable(topic), deletedTable(topic), outboxTable(topic)];
   return {
     [offsets]:
       `CREATE TABLE IF NOT EXISTS ${names.inSchema(offsets)} (` +
@@ -42,6 +51,33 @@ export function createBookkeeping(names: Names, topic: string): Readonly<Record<
     [deleted]:
       `CREATE TABLE IF NOT EXISTS ${names.inSchema(deleted)} (` +
       'TOPIC VARCHAR NOT NULL, RECORD_KEY VARCHAR NOT NULL, VERSION INTEGER NOT NULL, PRIMARY KEY (TOPIC, RECORD_KEY))',
+    [outbox]:
+      `CREATE TABLE IF NOT EXISTS ${names.inSchema(outbox)} (` +
+      'SINK VARCHAR NOT NULL, TOPIC VARCHAR NOT NULL, "PARTITION" INTEGER NOT NULL, LOG_OFFSET INTEGER NOT NULL, ' +
+      'VERSION INTEGER NOT NULL, ENTRY VARCHAR NOT NULL, PRIMARY KEY (SINK, TOPIC, "PARTITION", LOG_OFFSET))',
+  };
+}
+
+/** Statements on the outbox of a sink. */
+export function outboxStatements(names: Names, sink: string) {
+  const tableOf = ({ topic }: PartitionName): string => names.inSchema(outboxTable(topic));
+  const rowOf = ({ topic, partition }: PartitionName): string =>
+    `SINK = ${textLiteral(sink)} AND TOPIC = ${textLiteral(topic)} AND "PARTITION" = ${partition}`;
+  return {
+    /** Binds: rows as JSON, [[offset, version, entry], …], all as texts; the id of the transaction. */
+    keep: (partition: PartitionName): string =>
+      `MERGE INTO ${tableOf(partition)} AS o USING (SELECT CAST(r[0]::VARCHAR AS INTEGER) AS log_offset, ` +
+      'CAST(r[1]::VARCHAR AS INTEGER) AS version, r[2]::VARCHAR AS entry ' +
+      'FROM (SELECT value AS r FROM TABLE(FLATTEN(PARSE_JSON(?)))) WHERE CURRENT_TRANSACTION() = ?) AS s ' +
+      `ON ${rowOf(partition)} AND o.LOG_OFFSET = s.log_offset ` +
+      'WHEN MATCHED THEN UPDATE SET VERSION = s.version, ENTRY = s.entry WHEN NOT MATCHED THEN ' +
+      'INSERT (SINK, TOPIC, "PARTITION", LOG_OFFSET, VERSION, ENTRY) VALUES ' +
+      `(${textLiteral(sink)}, ${textLiteral(partition.topic)}, ${partition.partition}, s.log_offset, s.version, s.entry)`,
+    read: (partition: PartitionName, limit: number): string =>
+      `SELECT TO_VARCHAR(LOG_OFFSET), TO_VARCHAR(VERSION), ENTRY FROM ${tableOf(partition)} ` +
+      `WHERE ${rowOf(partition)} ORDER BY LOG_OFFSET LIMIT ${limit}`,
+    drop: (partition: PartitionName, offsets: readonly bigint[]): string =>
+      `DELETE FROM ${tableOf(partition)} WHERE ${rowOf(partition)} AND LOG_OFFSET IN (${offsets.join(', ')})`,
   };
 }
 

@@ -1,7 +1,23 @@
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import { isOffsetsTable, mendedOffset, offsetStatements, storedOffset, timeOf } from './bookkeeping.ts';
+import {
+  isOffsetsTable,
+  mendedOffset,
+  offsetStatements,
+  outboxStatements,
+  storedOffset,
+  timeOf,
+} from './bookkeeping.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import type { Names } from './names.ts';
 import type { TableStatements } from './statements.ts';
@@ -13,6 +29,7 @@ const keysOfPage = 10_000;
 export class SnowflakeSession implements Session {
   readonly #connection: SnowflakeConnection;
   readonly #offsets: ReturnType<typeof offsetStatements>;
+  readonly #outbox: ReturnType<typeof outboxStatements>;
   readonly #statementsOf: (table: TargetTable) => TableStatements;
   /** The id of the open transaction. */
   #transaction: Promise<string> = Promise.resolve('');
@@ -26,6 +43,7 @@ export class SnowflakeSession implements Session {
   ) {
     this.#connection = connection;
     this.#offsets = offsetStatements(names, sink);
+    this.#outbox = outboxStatements(names, sink);
     this.#statementsOf = statementsOf;
   }
 
@@ -68,6 +86,30 @@ export class SnowflakeSession implements Session {
    */
   async attempt(table: TargetTable, changes: MergedChanges): Promise<void> {
     await this.apply(table, changes);
+  }
+
+  async keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    const cells = rows.map(({ offset, version, entry }) => [String(offset), String(version), entry]);
+    await this.#connection.run(this.#outbox.keep(partition), [JSON.stringify(cells), await this.#transaction]);
+  }
+
+  async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
+    const rows = await this.#connection.rows(this.#outbox.read(partition, limit));
+    return rows.map(([offset, version, entry]) => ({
+      offset: BigInt(offset ?? 0),
+      version: BigInt(version ?? 0),
+      entry: entry ?? '',
+    }));
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.#connection.run(
+      this.#outbox.drop(
+        partition,
+        rows.map(({ offset }) => offset),
+      ),
+    );
   }
 
   async moveOffset(move: OffsetMove): Promise<number> {

@@ -1,6 +1,7 @@
 import { reasonOf } from '../../../ops/errors/index.ts';
 import type { SetupOptions, TargetTable } from '../port.ts';
-import { createBookkeeping, offsetsTable } from './bookkeeping.ts';
+import { createBookkeeping, deletedTable, outboxTable } from './bookkeeping.ts';
+import { unneededTables } from '../sql/unneeded-tables.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import { classifySnowflakeError } from './errors.ts';
 import type { Names } from './names.ts';
@@ -28,8 +29,10 @@ export async function setUpTables(
   }
   const problems: string[] = [];
   for (const table of tables) {
-    for (const [name, statement] of Object.entries(createBookkeeping(names, table.topic))) {
-      if (table.versionColumn === undefined && name !== offsetsTable(table.topic)) continue;
+    const { topic } = table;
+    const unneeded = unneededTables([table], { deleted: deletedTable(topic), outbox: outboxTable(topic) });
+    for (const [name, statement] of Object.entries(createBookkeeping(names, topic))) {
+      if (unneeded.has(name)) continue;
       const shape = await readTableShape(connection, names, name);
       if (shape === undefined) problems.push(...(await tryToCreate(connection, names.inSchema(name), statement)));
       else problems.push(...missingRights(names.inSchema(name), shape));

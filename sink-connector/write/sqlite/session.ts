@@ -2,9 +2,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ColumnValue } from '../../../schemas/index.ts';
 import type { Change } from '../../decode/change.ts';
 import type { MergedChanges } from '../../merge/last-event.ts';
-import type { OffsetMove, OffsetReset, PartitionName, Session, StoredKey, StoredOffset, TargetTable } from '../port.ts';
+import type {
+  OffsetMove,
+  OffsetReset,
+  OutboxRow,
+  PartitionName,
+  Session,
+  StoredKey,
+  StoredOffset,
+  TargetTable,
+} from '../port.ts';
 import type { Connection, SqlRow, SqlValue } from './connection.ts';
-import { offsetStatements, type TableStatements } from './statements.ts';
+import { offsetStatements, outboxStatements, type TableStatements } from './statements.ts';
 
 /** The statements of a table, and how the values of its columns become their parameters. */
 export interface TableWriting extends TableStatements {
@@ -77,6 +86,31 @@ export class SqliteSession implements Session {
       throw error;
     }
     this.#connection.exec('RELEASE attempt');
+  }
+
+  async keepInOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    this.#requireTransaction();
+    for (const { offset, version, entry } of rows) {
+      this.#connection.run(outboxStatements.keep, this.#row(partition, [offset, version, entry]));
+    }
+    await Promise.resolve();
+  }
+
+  async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
+    const rows = this.#connection.all(outboxStatements.read, this.#row(partition, [BigInt(limit)]));
+    return await Promise.resolve(
+      rows.map(([offset, version, entry]) => ({
+        offset: BigInt(String(offset)),
+        version: BigInt(String(version)),
+        entry: String(entry),
+      })),
+    );
+  }
+
+  async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
+    await this.#transact(() => {
+      for (const { offset } of rows) this.#connection.run(outboxStatements.drop, this.#row(partition, [offset]));
+    });
   }
 
   async moveOffset({ from, to, caughtUp, ...owned }: OffsetMove): Promise<number> {

@@ -5,6 +5,7 @@ import { createdType } from './types.ts';
 /** Names of the bookkeeping tables. */
 export const offsetsTable = 'afterwrite_offsets';
 export const deletedTable = 'afterwrite_deleted';
+export const outboxTable = 'afterwrite_acknowledgements';
 
 /** The texts of all statements on one table; each writes one row, since SQLite has no round trip to save. */
 export interface TableStatements {
@@ -137,6 +138,10 @@ export const bookkeeping: Readonly<Record<string, string>> = {
   [deletedTable]:
     `CREATE TABLE ${deletedTable} (topic TEXT NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL, ` +
     `PRIMARY KEY (topic, key)) STRICT, WITHOUT ROWID`,
+  [outboxTable]:
+    `CREATE TABLE ${outboxTable} (sink TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, ` +
+    `log_offset INTEGER NOT NULL, version INTEGER NOT NULL, entry TEXT NOT NULL, ` +
+    `PRIMARY KEY (sink, topic, partition, log_offset)) STRICT, WITHOUT ROWID`,
 };
 
 const row = 'sink = ?1 AND topic = ?2 AND partition = ?3';
@@ -163,4 +168,16 @@ export const offsetStatements = {
   now: `SELECT ${now}`,
   /** ?4 owner, ?5 epoch, ?6 next offset. */
   markCaughtUp: `UPDATE ${offsetsTable} SET caught_up_at = ${now} WHERE ${owned}`,
+};
+
+/** Statements on the outbox. Parameters 1 to 3 are always sink, topic, partition. */
+export const outboxStatements = {
+  /** ?4 offset, ?5 version, ?6 entry. */
+  keep:
+    `INSERT INTO ${outboxTable} (sink, topic, partition, log_offset, version, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ` +
+    `ON CONFLICT (sink, topic, partition, log_offset) DO UPDATE SET version = excluded.version, entry = excluded.entry`,
+  /** ?4 how many. */
+  read: `SELECT log_offset, version, entry FROM ${outboxTable} WHERE ${row} ORDER BY log_offset LIMIT ?4`,
+  /** ?4 offset. */
+  drop: `DELETE FROM ${outboxTable} WHERE ${row} AND log_offset = ?4`,
 };

@@ -1,9 +1,10 @@
 import { reasonOf } from '../../../ops/errors/index.ts';
 import type { SetupOptions, TargetTable } from '../port.ts';
 import { quoteName } from '../sql/quoted-name.ts';
+import { unneededTables } from '../sql/unneeded-tables.ts';
 import type { Connection } from './connection.ts';
 import { classifySqliteError } from './errors.ts';
-import { addColumn, bookkeeping, createTable, deletedTable, nullableColumns } from './statements.ts';
+import { addColumn, bookkeeping, createTable, deletedTable, nullableColumns, outboxTable } from './statements.ts';
 import { nameKey, readTableShape } from './table-shape.ts';
 
 /**
@@ -12,9 +13,9 @@ import { nameKey, readTableShape } from './table-shape.ts';
  * @returns what could not be made, each a sentence with the SQL.
  */
 export function makeMissing(connection: Connection, tables: readonly TargetTable[], options: SetupOptions): string[] {
-  const guarded = tables.some(({ versionColumn }) => versionColumn !== undefined);
+  const unneeded = unneededTables(tables, { deleted: deletedTable, outbox: outboxTable });
   const wanted = [
-    ...Object.entries(bookkeeping).filter(([name]) => guarded || name !== deletedTable),
+    ...Object.entries(bookkeeping).filter(([name]) => !unneeded.has(name)),
     ...(options.create ? tables : []).map((table) => [table.name, createTable(table)] as const),
   ];
   const missing = wanted.filter(([name]) => readTableShape(connection, name) === undefined);

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import type { ContractBinding } from '../binding.ts';
+import { acknowledgementTests } from './acknowledgements.ts';
 import { crashTests } from './crash.ts';
 import { evolutionTests } from './evolution.ts';
 import { guardTests } from './guard.ts';
@@ -44,6 +45,9 @@ export function registerContract(binding: ContractBinding): void {
   });
   describe(`${binding.kind}: rows that the topic lacks (rule 17)`, () => {
     orphanTests(binding);
+  });
+  describe(`${binding.kind}: acknowledgements (rule 22)`, () => {
+    acknowledgementTests(binding);
   });
   describe(`${binding.kind}: kill -9`, () => {
     crashTests(binding);

@@ -1,6 +1,7 @@
 import { Kafka, logLevel, Partitioners, type Admin, type Message, type Producer, type Transaction } from 'kafkajs';
 import type { Config } from '../../../config/index.ts';
 import {
+  ACK_HEADER,
   compileMapping,
   EnvelopeEncoder,
   envelopeSchemaOf,
@@ -27,6 +28,8 @@ export interface TestEvent {
   readonly bare?: boolean;
   /** By default, one more than the last. */
   readonly version?: number;
+  /** The id of its command. */
+  readonly id?: string;
 }
 
 /** Kafka lets nobody delete records of a topic that is compacted only. */
@@ -145,7 +148,7 @@ export class EventLog {
   }
 
   /** The records of an event: one, or for a delete two. */
-  encode({ key, values, bare = false, version = this.#version + 1 }: TestEvent): Message[] {
+  encode({ key, values, bare = false, version = this.#version + 1, id }: TestEvent): Message[] {
     this.#version = Math.max(this.#version, version);
     const parts = (typeof key === 'string' ? [key] : key).map((part) => Buffer.from(part));
     const recordKey = this.#keys.encode(parts);
@@ -179,7 +182,7 @@ export class EventLog {
         atMs: 1000,
       },
     });
-    const event = { key: recordKey, value, partition };
+    const event = { key: recordKey, value, partition, ...(id !== undefined && { headers: { [ACK_HEADER]: id } }) };
     return values === null ? [event, tombstone] : [event];
   }
 

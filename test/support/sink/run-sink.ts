@@ -1,3 +1,4 @@
+import { mastersOf } from '../../../cli/connections.ts';
 import { loadConfig } from '../../../config/index.ts';
 import { createLogger } from '../../../ops/logging.ts';
 import { createMetrics } from '../../../ops/metrics.ts';
@@ -7,4 +8,5 @@ import { SinkWorker } from '../../../sink-connector/worker.ts';
 // A process of its own for tests that kill it: argument 1 is the configuration file.
 const config = await loadConfig(process.argv[2] ?? '');
 const log = createLogger('sink');
-await new SinkWorker({ config, sink: 'warehouse', log, metrics: sinkMetrics(createMetrics()) }).run();
+const masters = () => mastersOf(config.source);
+await new SinkWorker({ config, sink: 'warehouse', log, metrics: sinkMetrics(createMetrics()), masters }).run();

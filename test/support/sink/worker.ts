@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { checkConfig, type Config } from '../../../config/index.ts';
 import { createMetrics, type Metrics } from '../../../ops/metrics.ts';
+import { mastersOf } from '../../../cli/connections.ts';
 import { describeError } from '../../../ops/logging.ts';
 import { sinkMetrics } from '../../../sink-connector/metrics.ts';
 import { SinkWorker, type SinkWorkerOptions } from '../../../sink-connector/worker.ts';
@@ -14,6 +15,8 @@ export interface SinkConfigOptions {
   readonly database: { readonly sinkOptions: Readonly<Record<string, unknown>> };
   /** Further options of the sink. */
   readonly sink?: Readonly<Record<string, unknown>>;
+  /** The URL of the Redis that is captured. */
+  readonly source?: string;
   /** What differs in the mapping. */
   readonly mapping?: Readonly<Record<string, unknown>>;
   /** What differs in the Kafka part. */
@@ -24,13 +27,13 @@ export interface SinkConfigOptions {
 }
 
 /** A pipeline with the mapping person (table persons) and the sink `warehouse`, as a configuration file has it. */
-export function sinkYaml({ database, sink, mapping, kafka, registry, pipeline }: SinkConfigOptions): string {
+export function sinkYaml({ database, sink, source, mapping, kafka, registry, pipeline }: SinkConfigOptions): string {
   // JSON is YAML.
   return JSON.stringify({
     pipeline: pipeline ?? uniqueName('pipe'),
     kafka: { brokers: [shared('kafka')], ...kafka },
     registry: { url: registry ?? shared('registry') },
-    source: { url: 'redis://127.0.0.1:1' },
+    source: { url: source ?? 'redis://127.0.0.1:1' },
     mappings: {
       person: {
         key: 'person:{person_id}',
@@ -77,7 +80,8 @@ export function createWorker(
   });
   const log = pino({ serializers: { err: describeError } }, stream);
   const metrics = createMetrics();
-  const worker = new SinkWorker({ config, sink: 'warehouse', log, metrics: sinkMetrics(metrics), ...options });
+  const masters = () => mastersOf(config.source);
+  const worker = new SinkWorker({ config, sink: 'warehouse', log, metrics: sinkMetrics(metrics), masters, ...options });
   scope.after(() => worker.stop());
   return { worker, metrics, lines };
 }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBookkeeping, offsetStatements } from '../../../../sink-connector/write/oracle/bookkeeping.ts';
+import {
+  createBookkeeping,
+  offsetStatements,
+  outboxStatements,
+} from '../../../../sink-connector/write/oracle/bookkeeping.ts';
 import { sessionSettings, setSchema } from '../../../../sink-connector/write/oracle/connection.ts';
 import { namingOf } from '../../../../sink-connector/write/oracle/names.ts';
 import { savepoint } from '../../../../sink-connector/write/oracle/session.ts';
@@ -77,7 +81,12 @@ function statementsOn(table: TargetTable, names: 'upper' | 'exact'): Record<stri
 
 function otherStatements(): Record<string, string> {
   const offsets = offsetStatements('warehouse');
+  const outbox = outboxStatements('warehouse');
+  const kept = { offset: 3n, version: 7n, entry: '{}' };
   const bound = {
+    insertIntoOutbox: outbox.insert(move, kept),
+    readOutbox: outbox.read(move, 10),
+    dropFromOutbox: outbox.drop(move, kept),
     takeOver: offsets.takeOver(move),
     createRow: offsets.create(move, { clusterId: 'c', nextOffset: 0n }),
     read: offsets.read(move),

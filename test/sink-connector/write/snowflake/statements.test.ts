@@ -7,6 +7,7 @@ import {
   mendedOffset,
   offsetStatements,
   offsetsTable,
+  outboxTable,
 } from '../../../../sink-connector/write/snowflake/bookkeeping.ts';
 import { RowTooLarge } from '../../../../sink-connector/write/snowflake/errors.ts';
 import { Names } from '../../../../sink-connector/write/snowflake/names.ts';
@@ -106,7 +107,9 @@ test('bookkeeping tables are named after the topic, and moves of an offset count
   assert.deepEqual(Object.keys(createBookkeeping(names, 'shop.person')), [
     'AFTERWRITE_OFFSETS_SHOP_PERSON',
     'AFTERWRITE_DELETED_SHOP_PERSON',
+    'AFTERWRITE_ACKNOWLEDGEMENTS_SHOP_PERSON',
   ]);
+  assert.ok(outboxTable('x'.repeat(249)).length <= 255);
   const move = { topic: 'shop.person', partition: 3, owner: 2n, epoch: 1n, from: 5n, to: 9n, caughtUp: false };
   assert.equal(
     offsetStatements(names, "it's").move(move, '1700'),
