@@ -10,6 +10,8 @@ import type { ParsedMapping, ParsedSink } from './schema.ts';
  */
 export interface SoundParts {
   readonly pipeline: string | undefined;
+  /** source.mode, where it is a right one. */
+  readonly mode: string | undefined;
   /** Names of all mappings, of the wrong ones too. */
   readonly mappingNames: readonly string[];
   readonly mappings: Readonly<Record<string, ParsedMapping>>;
@@ -108,6 +110,10 @@ function operationFindings(name: string, mapping: ParsedMapping, parts: SoundPar
   const findings: Finding[] = [];
   if (operations && Object.hasOwn(fields, '#')) {
     findings.push(finding(['mappings', name, 'fields', '#'], 'is the operation, which is in no row', 'other fields'));
+  }
+  if (operations && parts.mode === 'notifications') {
+    const wrong = 'is true, and key events tell neither every operation nor its id';
+    findings.push(finding(['mappings', name, 'operations'], wrong, 'source.mode: replication, or false'));
   }
   if (!operations && acknowledge.length > 0) {
     const wrong = 'is set, and the mapping has no operations';

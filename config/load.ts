@@ -103,8 +103,9 @@ function soundParts(raw: unknown): SoundParts {
     if (parsed.success) sinks[name] = parsed.data;
   }
   const pipeline = configSchema.shape.pipeline.safeParse(valueAt(raw, ['pipeline'])).data;
+  const mode = configSchema.shape.source.safeParse(valueAt(raw, ['source'])).data?.mode;
   const namesIn = (section: string): string[] => entriesAt(raw, section).map(([name]) => name);
-  return { pipeline, mappingNames: namesIn('mappings'), sinkNames: namesIn('sinks'), mappings, sinks };
+  return { pipeline, mode, mappingNames: namesIn('mappings'), sinkNames: namesIn('sinks'), mappings, sinks };
 }
 
 function entriesAt(raw: unknown, section: string): [string, unknown][] {

@@ -21,6 +21,15 @@ const IDLE_COMMIT = 5000;
 /** Nor do more bytes of the stream pass without a commit: as many are kept in memory for the next life (capture/). */
 const IDLE_BYTES = 16 * 1024 * 1024;
 
+/** What goes on beside the commits, batch by batch: operations/effects.ts. */
+export interface BesideCommits {
+  /** Waits until not too much waits. @throws what only a person can mend */
+  room(): Promise<void>;
+  /** Whether something waits for the commit of this batch. */
+  has(batch: object): boolean;
+  committed(batch: object): void;
+}
+
 /** What of a position the committer adds itself. */
 export type Place = Omit<Position, 'log' | 'at' | 'v'>;
 
@@ -38,6 +47,7 @@ export class Committer {
   readonly #state: StateStore;
   readonly #limits: CommitLimits;
   readonly #committed: (place: Place, records: number, bytes: number) => void;
+  readonly #beside: BesideCommits | undefined;
   #batch: OutgoingBatch;
   #inflight: Promise<void> | undefined;
   #failure: Error | undefined;
@@ -52,7 +62,9 @@ export class Committer {
     limits: CommitLimits,
     now: number,
     committed: (place: Place, records: number, bytes: number) => void,
+    beside?: BesideCommits,
   ) {
+    this.#beside = beside;
     this.#sender = sender;
     this.#state = state;
     this.#limits = limits;
@@ -82,7 +94,7 @@ export class Committer {
 
   /** Whether everything that was folded is committed. */
   get idle(): boolean {
-    return this.#batch.records === 0 && this.#inflight === undefined;
+    return !this.#holdsAny && this.#inflight === undefined;
   }
 
   /** Whether the last commit failed. */
@@ -100,7 +112,7 @@ export class Committer {
    * stream is.
    */
   dueIn(now: number, offset: number): number | undefined {
-    if (this.#batch.records > 0 || this.full) {
+    if (this.#holdsAny || this.full) {
       if (this.#firstAt === 0) this.#firstAt = now;
       return Math.max(0, this.#firstAt + this.#limits.linger - now);
     }
@@ -112,6 +124,7 @@ export class Committer {
   /** Begins to commit the batch with this place as its position; waits for the commit before it. */
   async cut(place: Place, now: number): Promise<void> {
     await this.settled();
+    await this.#beside?.room();
     fault('source.sealing');
     const batch = this.#batch;
     const sealed = this.#state.seal();
@@ -124,6 +137,7 @@ export class Committer {
       .commit(batch, position, this.#state.sync(sealed))
       .then(() => {
         this.#state.committed(sealed.tag.sequence);
+        this.#beside?.committed(batch);
         this.#committed(place, batch.records, batch.bytes);
       })
       .catch((error: unknown) => {
@@ -132,6 +146,11 @@ export class Committer {
       .finally(() => {
         this.#inflight = undefined;
       });
+  }
+
+  /** Whether something waits for the next commit. */
+  get #holdsAny(): boolean {
+    return this.#batch.records > 0 || this.#beside?.has(this.#batch) === true;
   }
 
   /** Waits until nothing is under way. @throws what made the last commit fail */

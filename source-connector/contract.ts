@@ -91,6 +91,7 @@ function factsOf(mapping: Mapping): object {
     fields: mapping.fields.map(({ field, column, type }) => [field?.toString('base64') ?? null, column, type]),
     onBadValue: mapping.onBadValue,
     ...(mapping.absentFields === 'keep' ? { absentFields: 'keep' } : {}),
+    ...(mapping.operations ? { operations: true } : {}),
   };
 }
 

@@ -10,6 +10,8 @@ import type { RemovalCause } from './fold/change.ts';
  *                                  those that the hash lacks keep their values once it is a row again
  *   'h' text fields, 'H' …         the hash went away for this cause while its slot was moving: it may live in another
  *                                  shard. Fields as of a rejected hash
+ *   'u' text fields, 'U' …         the hash was written by a command that said not to publish it; the text is a digest that names
+ *                                  its content. Fields as of a rejected hash
  *   'g' text fields                in the state only: the hash went away for this cause while its slot was another
  *                                  shard's
  *   text := length bytes (u8)      fields := a packed hash of mapped fields, empty unless the mapping keeps absent fields
@@ -22,6 +24,8 @@ const REJECTED_INHERITING = 0x52;
 const HELD = 0x68;
 const HELD_INHERITING = 0x48;
 const GONE = 0x67;
+const UNPUBLISHED = 0x75;
+const UNPUBLISHED_INHERITING = 0x55;
 
 const NO_FIELDS: Buffer = Buffer.alloc(0);
 
@@ -45,6 +49,23 @@ export function rejectedMark(digest: Buffer, fields = NO_FIELDS, inherits = fals
  */
 export function heldMark(cause: RemovalCause, fields = NO_FIELDS, inherits = false): Buffer {
   return markOf(inherits ? HELD_INHERITING : HELD, Buffer.from(cause, 'latin1'), fields);
+}
+
+/**
+ * The hash is not published while it holds this content, named by a digest.
+ * @param fields as of `rejectedMark`
+ */
+export function unpublishedMark(digest: Buffer, fields = NO_FIELDS, inherits = false): Buffer {
+  return markOf(inherits ? UNPUBLISHED_INHERITING : UNPUBLISHED, digest, fields);
+}
+
+export function isUnpublished(mark: Buffer | null): boolean {
+  return mark?.[0] === UNPUBLISHED || mark?.[0] === UNPUBLISHED_INHERITING;
+}
+
+/** Whether the mark says that this very content is not to be published. */
+export function withholds(mark: Buffer | null, digest: Buffer): boolean {
+  return mark !== null && isUnpublished(mark) && textOf(mark).equals(digest);
 }
 
 /** The hash is gone from a slot of another shard, which may come here. */
@@ -85,7 +106,8 @@ export function fieldsOf(mark: Buffer | null): Buffer {
 
 /** The fields whose columns keep their values while the hash lacks them; empty for none. */
 export function inheritedFields(mark: Buffer | null): Buffer {
-  return mark === null || mark[0] === REJECTED || mark[0] === HELD || isGone(mark) ? NO_FIELDS : fieldsOf(mark);
+  const hasNone = mark === null || mark[0] === REJECTED || mark[0] === HELD || mark[0] === UNPUBLISHED || isGone(mark);
+  return hasNone ? NO_FIELDS : fieldsOf(mark);
 }
 
 export function isRejected(mark: Buffer | null): boolean {
@@ -128,24 +150,27 @@ export function markRecord(
   return [recordKey, Buffer.from(JSON.stringify(facts))];
 }
 
-function saidBy(mark: Buffer): z.input<typeof said> {
+function saidBy(mark: Buffer): z.input<typeof saidFacts> {
   if (mark[0] === KEPT) return { kept: textOf(mark).toString('latin1') };
   if (mark[0] === INHERITING) return { inherits: true };
   const held = heldCause(mark);
   if (held !== undefined) return { held, ...(mark[0] === HELD_INHERITING ? { inherits: true } : {}) };
+  const inherits = mark[0] === REJECTED_INHERITING || mark[0] === UNPUBLISHED_INHERITING;
+  const digest = textOf(mark).toString('hex');
   return {
-    rejected: textOf(mark).toString('hex'),
-    ...(mark[0] === REJECTED_INHERITING ? { inherits: true } : {}),
+    ...(isUnpublished(mark) ? { unpublished: digest } : { rejected: digest }),
+    ...(inherits ? { inherits: true } : {}),
   };
 }
 
-const said = z.object({
+const saidFacts = z.object({
   kept: z.string().optional(),
   held: z.enum(causes).optional(),
   rejected: z.hex().optional(),
+  unpublished: z.hex().optional(),
   inherits: z.boolean().optional(),
 });
-const recordValue = said.extend({ v: z.literal(1), fields: z.base64().optional() });
+const recordValue = saidFacts.extend({ v: z.literal(1), fields: z.base64().optional() });
 
 /**
  * What a mark's record says: `mark` null is a mark that was taken away; `kept` is set where the hash was gone. @throws what JSON and zod
@@ -158,10 +183,14 @@ export function readMarkRecord(
   const colon = key.indexOf(':');
   const place = { db: Number(key.toString('latin1', 0, colon)), key: key.subarray(colon + 1) };
   if (value === null) return { ...place, kept: false, mark: null };
-  const { kept, held, rejected, inherits = false, fields } = recordValue.parse(JSON.parse(value.toString('utf8')));
+  const said = recordValue.parse(JSON.parse(value.toString('utf8')));
+  const { kept, held, rejected, unpublished, inherits = false, fields } = said;
   const packed = fields === undefined ? NO_FIELDS : Buffer.from(fields, 'base64');
   if (kept !== undefined) return { ...place, kept: true, mark: markOf(KEPT, Buffer.from(kept, 'latin1'), packed) };
   if (held !== undefined) return { ...place, kept: true, mark: heldMark(held, packed, inherits) };
+  if (unpublished !== undefined) {
+    return { ...place, kept: false, mark: unpublishedMark(Buffer.from(unpublished, 'hex'), packed, inherits) };
+  }
   const digest = Buffer.from(rejected ?? '', 'hex');
   if (rejected === undefined && inherits) return { ...place, kept: false, mark: inheritingMark(packed) };
   return { ...place, kept: false, mark: rejectedMark(digest, packed, inherits) };

@@ -64,6 +64,7 @@ function defineCounts(metrics: Metrics) {
     offset: gauge('source_offset', 'Replication offset that is committed in Kafka'),
     backlogBytes: gauge('source_backlog_bytes', "Size of the server's replication backlog"),
     streamRate: gauge('source_stream_bytes_per_second', "Bytes that the server's stream grows by a second"),
+    effectsWaiting: gauge('source_effects_waiting', 'What operations have still to do in Redis, after its commit'),
     snapshotBytes: gauge('source_snapshot_bytes', 'Bytes of the snapshot that was begun last, read so far'),
     snapshotTotalBytes: gauge(
       'source_snapshot_total_bytes',
@@ -106,6 +107,7 @@ export class ShardMetrics {
   /** The shard is not followed here any more. Counters stay, since they only ever rise. */
   end(): void {
     const { levels, state, offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes } = this.#all;
+    this.#all.effectsWaiting.remove(this.#of);
     levels.delete(this.#shard);
     this.#all.keyEvents.levels.delete(this.#shard);
     if (this.#mode !== undefined) this.#all.mode.remove({ ...this.#of, ...this.#mode });
@@ -144,6 +146,10 @@ export class ShardMetrics {
 
   commands(count: number): void {
     this.#all.commands.inc(this.#of, count);
+  }
+
+  effectsWaiting(count: number): void {
+    this.#all.effectsWaiting.set(this.#of, count);
   }
 
   keyRead(): void {

@@ -2,12 +2,13 @@ import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { KeyEventNews } from './key-event-news.ts';
 import type { ShardMetrics } from './metrics.ts';
+import type { EffectsNews } from './operations/effects.ts';
 import type { RecorderNews } from './record/recorder.ts';
 import type { ReplicationStatus } from './replication-status.ts';
 import type { ShardNews } from './shard.ts';
 
 /** What a pipeline tells its surroundings. */
-export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews {
+export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews, EffectsNews {
   /** The server refuses to replicate, and is followed by its key events instead. */
   fallsBack(refusal: AfterwriteError): void;
   /** The Redis server cannot be followed now; it is tried again after so many ms. */
@@ -70,6 +71,15 @@ export function newsTo(
     filled: (mapping, keys, missing) => {
       status.filling(undefined, 0);
       log.info({ mapping, keys, missing }, 'the mapping is filled');
+    },
+    effectsWait: (error, waitMs) => {
+      log.warn({ err: error, waitMs }, 'the Redis master cannot be asked for what operations want; the stream goes on');
+    },
+    unacknowledged: (key, error) => {
+      log.warn({ err: error, key: key.toString() }, 'a command cannot be acknowledged');
+    },
+    effectsWaiting: (count) => {
+      metrics.effectsWaiting(count);
     },
     waits: (error, waitMs) => {
       status.trouble = error.message;

@@ -12,7 +12,7 @@ import { FencedReader } from './capture/fenced-reader.ts';
 import type { Followed } from './capture/followed.ts';
 import { KeyspaceReader } from './capture/keyspace-reader.ts';
 import { ResyncPace } from './capture/resync-pace.ts';
-import { Committer, type CommitLimits } from './committer.ts';
+import { Committer, type CommitLimits, type Place } from './committer.ts';
 import { captureOf, type Contract } from './contract.ts';
 import { keySlot } from './decode/key-slot.ts';
 import { beginFills } from './fill/begin.ts';
@@ -23,6 +23,8 @@ import { Fold } from './fold/fold.ts';
 import { HeldKeys } from './held-keys.ts';
 import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
 import type { KeyEventSettings } from './key-follower.ts';
+import { Effects } from './operations/effects.ts';
+import { pendingEffects } from './operations/pending-effects.ts';
 import { followLinks, type SourceMode } from './links.ts';
 import type { PipelineNews } from './news.ts';
 import { checkVersions } from './mapping-version.ts';
@@ -95,15 +97,18 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const { store, recovered } = await recoverState(options.stateFolder, tag, rebuild, log);
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
     const plan = recovered ? asked : NOTHING_TO_FILL;
-    const wired = wire({ options, state: store, position, stopping, sender, reader, plan, tokens });
+    const effects = effectsOf(options, stopping);
+    const wired = wire({ options, state: store, position, stopping, sender, reader, plan, tokens, effects });
     try {
       if (position !== null) await beginFills(wired, plan, position, rebuild);
       await wired.slots?.start();
+      await wired.redoEffects();
       if (options.mode !== 'notifications' || options.cluster !== undefined) {
         const refusal = await followLinks(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
         if (refusal === undefined) return;
         // Key events do not tell a key that moves from one that goes.
         if (options.cluster !== undefined) throw refusal;
+        if (effects !== undefined) throw withoutOperations(refusal);
         news.fallsBack(refusal);
         // A session of key events compares all keys.
         wired.filler?.endAll();
@@ -117,6 +122,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     } finally {
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
+      await effects?.close();
       wired.filler?.close();
       await wired.slots?.close();
       await store.close();
@@ -136,6 +142,19 @@ interface Parts {
   readonly plan: FillPlan;
   readonly stopping: AbortSignal;
   readonly tokens: SlotTokens | undefined;
+  readonly effects: Effects | undefined;
+}
+
+/** What operations do in Redis; undefined where no mapping has operations. */
+function effectsOf({ contracts, redis, news }: PipelineOptions, stopping: AbortSignal): Effects | undefined {
+  if (!contracts.some(({ mapping }) => mapping.operations)) return undefined;
+  return new Effects(redis.endpoint, news, stopping);
+}
+
+/** Key events tell neither an operation that another one follows at once, nor its id. */
+function withoutOperations({ code, what, where }: AfterwriteError): AfterwriteError {
+  const remedy = 'A mapping with operations: true needs replication: let the user replicate, or take operations away.';
+  return new AfterwriteError(code, what, { where, remedy });
 }
 
 /** A pipeline's positions are those of one server or of a cluster. */
@@ -148,14 +167,16 @@ function checkKind(position: Position | null, { cluster, topics, shard }: Pipeli
 }
 
 /** Makes the stages and ties them together. */
-function wire({ options, state, position, sender, reader, stopping, plan, tokens }: Parts): Shard {
+function wire(parts: Parts): Shard & { readonly redoEffects: () => Promise<void> } {
+  const { options, state, position, sender, reader, stopping, plan, tokens, effects } = parts;
   const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
   const views = contracts.map((contract) => mappingView(contract, options));
-  const committer = new Committer(sender, state, options.limits, performance.now(), (place, records, bytes) => {
+  const committed = (place: Place, records: number, bytes: number): void => {
     feed.committed(place.replid, place.offset);
     clock.passed(place.offset);
     news.committed(place.offset, records, bytes);
-  });
+  };
+  const committer = new Committer(sender, state, options.limits, performance.now(), committed, effects);
   const recorder = new Recorder({
     pipeline,
     shard,
@@ -163,6 +184,7 @@ function wire({ options, state, position, sender, reader, stopping, plan, tokens
     maxRecordBytes,
     version: position?.version ?? 0,
     batch: () => committer.batch,
+    effect: (effect) => effects?.add(committer.batch, effect),
     news,
   });
   const viewOf = (db: number, key: Buffer): MappingView | undefined => views.find((view) => view.captures(db, key));
@@ -208,6 +230,9 @@ function wire({ options, state, position, sender, reader, stopping, plan, tokens
     unitLimit: options.limits.records,
     stopping,
     told: news,
+    redoEffects: async () => {
+      if (effects !== undefined) await pendingEffects(state, lookUp, recorder, effects);
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { RemovalCause } from './fold/change.ts';
+import { isKept } from './mark.ts';
 import type { Shard } from './shard.ts';
 import type { Entry } from './state/port.ts';
 
@@ -27,7 +28,7 @@ export function countMissing(
     for (const key of state.keys(db)) {
       const entry = state.get(db, key);
       const policies = policiesOf(db, key);
-      if (entry?.current == null || entry.published === null || policies === undefined) continue;
+      if (entry?.current == null || entry.published === null || policies === undefined || isKept(entry.mark)) continue;
       found.published++;
       const cause = causeOf(db, key, entry);
       if (cause === undefined) continue;

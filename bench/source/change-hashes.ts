@@ -37,6 +37,7 @@ async function changeHashes(task: ChangeHashesTask, folder: string): Promise<Cha
     maxRecordBytes: 1024 * 1024,
     version: 0,
     batch: () => ({ append: nothing }),
+    effect: nothing,
     news: silent,
   });
   const captures = (): boolean => true;

@@ -28,6 +28,7 @@ async function holdHashes(hashes: number, folder: string): Promise<HoldHashesRes
       },
       rejected: nothing,
       marked: nothing,
+      effect: () => undefined,
       removed: nothing,
     },
   });

@@ -23,6 +23,16 @@ export type RowReading<Problem> =
   | { readonly kind: 'row'; readonly row: Buffer }
   | { readonly kind: 'rejected'; readonly digest: Buffer; readonly problem: Problem };
 
+/** What a mapping says of operations. */
+export interface OperationView<Problem> {
+  /** Whether a record can name this key. */
+  names(key: Buffer): boolean;
+  /** What is wrong with this value of the field `#`, which is no operation. */
+  unknown(value: Buffer): Problem;
+  /** Whether sinks acknowledge the commands that events tell of. */
+  readonly awaited: boolean;
+}
+
 /**
  * How fold sees a mapping; record implements it. `row` buffers begin with the id of the schema that wrote them, so that
  * two rows are equal exactly when they say the same under the same schema. They may be views, valid until the next read.
@@ -33,6 +43,8 @@ export interface RowView<Problem> {
   readonly readsExpiry: boolean;
   /** Whether a row that was kept without its hash keeps the values of fields that the hash lacks when it is back. */
   readonly keepsAbsent: boolean;
+  /** Not there: the field `#` is one like any other. */
+  readonly operations?: OperationView<Problem> | undefined;
   /** The names of the fields that a row is made of. */
   readonly fieldNames: readonly Buffer[] | 'all';
   /** The fields of a packed hash that become columns, packed, as a copy. */
@@ -53,6 +65,26 @@ export interface Change<View> {
   readonly after: Buffer | null;
   /** The command that caused it, in capitals; of a removal, its cause. */
   readonly command: string;
+  /** The id for which the command's client waits; null for none. */
+  readonly acknowledge?: Buffer | null;
+}
+
+/** What is to be done in Redis for an operation, once what it publishes is committed. Nothing of it is a view. */
+export interface Effect {
+  readonly db: number;
+  readonly key: Buffer;
+  /** What the field `#` holds: nothing is done once it holds anything else, or once it is there where this is null. */
+  readonly value: Buffer | null;
+  /** The hash, packed, where nothing is done once it is another one; null: the field alone decides. */
+  readonly hash: Buffer | null;
+  /** Whether the hash is removed; else the field is. */
+  readonly removes: boolean;
+  /** The id of a command that no event tells of; null for none. */
+  readonly id: Buffer | null;
+  /** Whether the command of this id has failed. */
+  readonly failed: boolean;
+  /** Whether nobody knows if it was done before. */
+  readonly again: boolean;
 }
 
 /** What fold finds out; the pipeline carries each to where it belongs. */
@@ -63,6 +95,11 @@ export interface FoldOutput<Problem, View extends RowView<Problem>> {
   /** The mark of a key is another one now; null is none. */
   marked(view: View, db: number, key: Buffer, mark: Buffer | null): void;
   removed(view: View, removal: Removal): void;
+  /**
+   * Something is to be done in Redis once what was put out before it is committed.
+   * @param problem why its command has failed
+   */
+  effect(view: View, effect: Effect, problem?: Problem): void;
 }
 
 /** What fold cannot decide from the stream alone; the pipeline reads the key, or answers with a full resync. */

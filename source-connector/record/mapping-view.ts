@@ -11,18 +11,24 @@ import {
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { beginsWith, equalBytes } from '../bytes.ts';
 import { PackedCursor, PackedWriter } from '../packed-hash.ts';
-import type { RemovalCause, RemovalPolicy, RowReading, RowView } from '../fold/change.ts';
+import type { OperationView, RemovalCause, RemovalPolicy, RowReading, RowView } from '../fold/change.ts';
 
 /** Why a hash cannot be a row. */
 export type RowProblem =
   | { readonly reason: 'key-does-not-fit'; readonly pattern: string }
   | { readonly reason: 'bad-value'; readonly field: FieldProblem }
-  | { readonly reason: 'too-large'; readonly bytes: number; readonly limit: number };
+  | { readonly reason: 'too-large'; readonly bytes: number; readonly limit: number }
+  | { readonly reason: 'unknown-operation'; readonly value: string };
 
 /** Bytes of the schema id that stands before a row in the state. */
 export const ROW_HEADER = 4;
 /** More than a record needs beside its rows and its key: envelope, source block, headers, framing. */
 export const RECORD_OVERHEAD = 512;
+/** What the header with a command's id takes, at most. */
+const ACKNOWLEDGE_OVERHEAD = 300;
+
+/** As much of a wrong operation is told. */
+const SHOWN_BYTES = 100;
 
 export interface MappingViewOptions {
   readonly mapping: Mapping;
@@ -44,11 +50,13 @@ export class MappingView implements RowView<RowProblem> {
   readonly partitions: number;
   readonly readsExpiry: boolean;
   readonly keepsAbsent: boolean;
+  readonly operations: OperationView<RowProblem> | undefined;
   readonly fieldNames: readonly Buffer[];
   readonly #options: MappingViewOptions;
   readonly #cursor = new PackedCursor();
   readonly #values: (Buffer | null)[];
   readonly #rows: RowEncoder;
+  readonly #overhead: number;
   /** The key that was read last and its parts: recording a change asks for them again. */
   #lastKey: Buffer | undefined;
   #lastParts: Buffer[] | undefined;
@@ -60,6 +68,8 @@ export class MappingView implements RowView<RowProblem> {
     this.partitions = options.partitions;
     this.readsExpiry = options.mapping.expiryColumn !== undefined;
     this.keepsAbsent = options.mapping.absentFields === 'keep';
+    this.#overhead = RECORD_OVERHEAD + (options.mapping.operations ? ACKNOWLEDGE_OVERHEAD : 0);
+    this.operations = options.mapping.operations ? this.#operations() : undefined;
     this.fieldNames = options.mapping.fields.map(({ field }) => field).filter((field) => field !== null);
     this.#values = options.mapping.fields.map(() => null);
     const header = Buffer.alloc(ROW_HEADER);
@@ -79,7 +89,7 @@ export class MappingView implements RowView<RowProblem> {
     if (this.readsExpiry && expireAt !== 0) this.#values[this.#values.length - 1] = Buffer.from(String(expireAt));
     const row = this.#rows.encode(parts, this.#values);
     if (!Buffer.isBuffer(row)) return this.#reject(key, { reason: 'bad-value', field: row });
-    const bytes = (row.length - ROW_HEADER) * (mapping.before ? 2 : 1) + 2 * key.length + RECORD_OVERHEAD;
+    const bytes = (row.length - ROW_HEADER) * (mapping.before ? 2 : 1) + 2 * key.length + this.#overhead;
     if (bytes > maxRecordBytes) return this.#reject(key, { reason: 'too-large', bytes, limit: maxRecordBytes });
     return { kind: 'row', row };
   }
@@ -124,6 +134,15 @@ export class MappingView implements RowView<RowProblem> {
     return Buffer.from(writer.view());
   }
 
+  #operations(): OperationView<RowProblem> {
+    const { mapping, maxRecordBytes } = this.#options;
+    return {
+      awaited: mapping.acknowledge.length > 0,
+      names: (key) => mapping.key.parse(key) !== undefined && 2 * key.length + this.#overhead <= maxRecordBytes,
+      unknown: (value) => ({ reason: 'unknown-operation', value: readableText(value.subarray(0, SHOWN_BYTES)) }),
+    };
+  }
+
   /** Takes the mapped fields' values, as views, out of a packed hash. */
   #pick(hash: Buffer): void {
     this.#values.fill(null);
@@ -165,5 +184,7 @@ export function describeProblem(problem: RowProblem): string {
       return `the field ${problem.field.field} cannot be ${problem.field.column}: ${problem.field.reason}`;
     case 'too-large':
       return `the record would have ${problem.bytes} bytes, more than maxRecordBytes (${problem.limit})`;
+    case 'unknown-operation':
+      return `the field # is ${JSON.stringify(problem.value)}, which is no operation: =, +, ~ or -, and an id of up to 255 bytes`;
   }
 }

@@ -1,5 +1,5 @@
-import { CAUSE_HEADER, partitionOf, readableText, VERSION_HEADER } from '../../schemas/index.ts';
-import type { Change, FoldOutput, Removal } from '../fold/change.ts';
+import { ACK_HEADER, CAUSE_HEADER, partitionOf, readableText, VERSION_HEADER } from '../../schemas/index.ts';
+import type { Change, Effect, FoldOutput, Removal } from '../fold/change.ts';
 import { markRecord } from '../mark.ts';
 import type { Journal } from '../shard.ts';
 import type { HeldHash } from '../wide-hash.ts';
@@ -13,7 +13,7 @@ export interface RecordBatch {
     partition: number,
     key: Buffer,
     value: Buffer | null,
-    headers?: Readonly<Record<string, string>>,
+    headers?: Readonly<Record<string, Buffer | string>>,
   ): void;
 }
 
@@ -22,6 +22,14 @@ export interface RecorderNews {
   event(mapping: string, op: Change<MappingView>['op']): void;
   removal(mapping: string, removal: Removal): void;
   rejected(mapping: string, db: number, key: string, problem: string): void;
+}
+
+/** An effect as it is carried out: with what its acknowledgement says. */
+export interface RecordedEffect extends Effect {
+  /** The version of the event, or the last one before it. */
+  readonly version: number;
+  /** Why the command has failed; undefined: it has not. */
+  readonly failure: string | undefined;
 }
 
 export interface RecorderOptions {
@@ -33,6 +41,8 @@ export interface RecorderOptions {
   readonly version: number;
   /** The batch that is being filled. */
   readonly batch: () => RecordBatch;
+  /** Takes what is to be done in Redis once the batch that is being filled is committed. */
+  readonly effect: (effect: RecordedEffect) => void;
   readonly news: RecorderNews;
 }
 
@@ -89,7 +99,7 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
   }
 
   change(change: Change<MappingView>): void {
-    const { view, db, key, op, before, after, command } = change;
+    const { view, db, key, op, before, after, command, acknowledge = null } = change;
     const { pipeline, shard, batch, news } = this.#options;
     this.#version = Math.max(this.#version + 1, this.at * 1000);
     const recordKey = view.encodeKey(key);
@@ -113,7 +123,8 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
         atMs: this.at,
       },
     });
-    batch().append(view.mapping.topic, partition, recordKey, value);
+    const waiting = acknowledge === null ? undefined : { [ACK_HEADER]: Buffer.from(acknowledge) };
+    batch().append(view.mapping.topic, partition, recordKey, value, waiting);
     if (op === 'd') {
       const headers = { [VERSION_HEADER]: String(this.#version), [CAUSE_HEADER]: command };
       batch().append(view.mapping.topic, partition, recordKey, null, headers);
@@ -149,6 +160,12 @@ export class Recorder implements FoldOutput<RowProblem, MappingView>, Journal {
 
   removed(view: MappingView, removal: Removal): void {
     this.#options.news.removal(view.name, removal);
+  }
+
+  effect(_view: MappingView, effect: Effect, problem?: RowProblem): void {
+    this.#version = Math.max(this.#version, this.at * 1000);
+    const failure = problem === undefined ? undefined : describeProblem(problem);
+    this.#options.effect({ ...effect, version: this.#version, failure });
   }
 
   #nextInTransaction(mapping: string): { id: string; totalOrder: number; mappingOrder: number } | null {

@@ -42,21 +42,24 @@ const keyEventSteps = ['source.keys-read', 'source.keys-compared'] as const;
 /** Passed only while a mapping is filled: test/source-connector/fill.live.test.ts ends a source there. */
 const fillSteps = ['source.fill-page', 'source.fill-refolded', 'source.fill-vanished'] as const;
 
+/** Passed only where operations ask for something: test/source-connector/operations.live.test.ts ends a source there. */
+const effectSteps = ['source.effects'] as const;
+
 /** Steps that a life passes once. */
 const once = new Set<string>(['send.claimed']);
 
 test('every named step of the sources is one that these tests end a process at', () => {
   const named = ['source-connector', 'sink-connector', 'clients', 'schemas', 'ops', 'cli'].flatMap(stepsIn).sort();
   // A transaction in event order passes the same steps, in its own place.
-  const ended = [
-    ...sourceSteps,
-    ...sinkSteps,
+  const seldom = [
     ...rejectionSteps,
     ...orphanSteps,
     ...acknowledgementSteps,
     ...keyEventSteps,
     ...fillSteps,
+    ...effectSteps,
   ];
+  const ended = [...sourceSteps, ...sinkSteps, ...seldom];
   assert.deepEqual([...new Set(named)], ended.sort());
 });
 

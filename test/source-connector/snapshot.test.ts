@@ -99,6 +99,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     maxRecordBytes: 1e6,
     version: 0,
     batch: () => committer.batch,
+    effect: () => undefined,
     news: { event: (_, op) => ops.push(op), removal: () => undefined, rejected: () => undefined },
   });
   const captures = captureOf([mapping]);

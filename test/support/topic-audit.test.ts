@@ -9,7 +9,7 @@ function history(): TopicRecord[] {
     event({ op: 'r', version: 10, offset: 5, after: { a: 1 }, snapshot: true }),
     event({ op: 'u', version: 11, offset: 9, after: { a: 2 }, before: { a: 1 } }),
     event({ op: 'd', version: 12, offset: 9, after: null }),
-    { ...event({}), event: null, headers: { version: 12, cause: 'deleted' } },
+    { ...event({}), event: null, headers: { version: 12, cause: 'deleted', acknowledge: undefined } },
     event({ op: 'c', version: 13, offset: 14, after: { a: 2 } }),
   ].map((record, offset) => ({ ...record, offset }));
 }
@@ -22,7 +22,7 @@ function event(change: Partial<Envelope>): TopicRecord {
     key: '01',
     keyRow: { id: 'x' },
     event: { ...plain, ...change },
-    headers: { version: undefined, cause: undefined },
+    headers: { version: undefined, cause: undefined, acknowledge: undefined },
   };
 }
 

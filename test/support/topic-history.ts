@@ -17,8 +17,12 @@ export interface TopicRecord {
   readonly keyRow: AvroRow;
   /** Null for a tombstone. */
   readonly event: Envelope | null;
-  /** Of a tombstone: what its headers say. */
-  readonly headers: { readonly version: number | undefined; readonly cause: string | undefined };
+  /** Of a tombstone: what its headers say; of an event: the id for which a client waits. */
+  readonly headers: {
+    readonly version: number | undefined;
+    readonly cause: string | undefined;
+    readonly acknowledge: string | undefined;
+  };
 }
 
 /** What of Debezium's envelope the audit looks at. */
@@ -61,6 +65,7 @@ export async function readTopic(brokers: string, registryUrl: string, topic: str
       headers: {
         version: version === undefined ? undefined : Number(String(version)),
         cause: headers['afterwrite.cause']?.toString(),
+        acknowledge: headers['afterwrite.ack']?.toString(),
       },
     });
   }

@@ -209,6 +209,10 @@ export class ModelShard implements FoldOutput<never, View> {
     // The change tells.
   }
 
+  effect(): void {
+    // There are no operations.
+  }
+
   get #stream(): MovingWorld['streams'][number] {
     return this.#shared.world.streams[this.#shard] ?? [];
   }

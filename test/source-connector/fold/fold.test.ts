@@ -65,6 +65,10 @@ class Notes implements FoldOutput<string, View> {
     // The change and the mark tell.
   }
 
+  effect(): void {
+    // There are no operations here.
+  }
+
   take(): string[] {
     return this.lines.splice(0);
   }

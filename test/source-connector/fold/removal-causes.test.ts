@@ -144,6 +144,7 @@ async function published(t: TestContext, cause: RemovalCause, policy: RemovalPol
       change: ({ op, command }) => notes.push(`${op} ${command}`),
       rejected: () => notes.push('rejected'),
       marked: (_view, _db, _key, mark) => notes.push(mark === null ? 'unmarked' : `marked ${String(mark)}`),
+      effect: () => undefined,
       removed: (_view, removal) => notes.push(`${removal.cause}: ${removal.policy}`),
     },
   });

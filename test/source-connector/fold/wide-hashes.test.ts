@@ -124,6 +124,7 @@ class Folding {
         marked: (_view, _db, of, mark) => {
           note('marked', of, mark === null ? 'no' : [...new Set(mark.toString('latin1'))].sort().join(''));
         },
+        effect: () => undefined,
         removed: (_view, { cause, policy }) => {
           note('removed', cause, policy);
         },

@@ -16,7 +16,7 @@ interface Appended {
   readonly partition: number;
   readonly key: Buffer;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly headers: Readonly<Record<string, Buffer | string>> | undefined;
 }
 
 const mapping = sampleMapping({ before: true });
@@ -40,6 +40,7 @@ function setUp(version = 0, maxRecordBytes = 1_048_576) {
         appended.push({ topic, partition, key, value, headers });
       },
     }),
+    effect: ({ version, failure, value }) => told.push(`${value?.toString()} ${version} ${failure}`),
     news: {
       event: (name, op) => told.push(`${name} ${op}`),
       removal: (name, { cause, policy }) => told.push(`${name} ${cause} ${policy}`),

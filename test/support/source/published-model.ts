@@ -96,6 +96,10 @@ export class PublishedModel implements FoldOutput<never, WholeHashView>, Journal
     // Counted elsewhere.
   }
 
+  effect(): void {
+    this.problems.push('an operation was carried out, although there is none');
+  }
+
   raiseVersion(): void {
     // Its versions only count.
   }

@@ -1,0 +1,318 @@
+import { equalBytes } from '../bytes.ts';
+import type { CapturesKey } from '../decode/ports.ts';
+import {
+  fieldsOf,
+  goneMark,
+  heldMark,
+  inheritedFields,
+  inheritingMark,
+  isGone,
+  isKept,
+  isUnpublished,
+  keptMark,
+  rejectedMark,
+  rejects,
+  unpublishedMark,
+  withholds,
+} from '../mark.ts';
+import {
+  contentDigest,
+  expectedHash,
+  OperationField,
+  operationOf,
+  pendingEffect,
+  removesHash,
+  waitsForRemoval,
+} from '../operation.ts';
+import type { Entry, StateStore } from '../state/port.ts';
+import { isUnreadHash } from '../unread-hash.ts';
+import { wholeOf, type HeldHash } from '../wide-hash.ts';
+import { AbsentFields } from './absent-fields.ts';
+import type { FoldOutput, FoldTime, KeyPlace, OperationView, RemovalCause, RowView } from './change.ts';
+import { ABSENT, holds } from './entries.ts';
+import { PickedFields } from './picked-fields.ts';
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+export interface FoldOptions<Problem, View extends RowView<Problem>> {
+  readonly state: StateStore;
+  readonly captures: CapturesKey;
+  /** The mapping that publishes this key of this database; undefined when the key is only shadowed. */
+  readonly viewOf: (db: number, key: Buffer) => View | undefined;
+  readonly output: FoldOutput<Problem, View>;
+  /** In a cluster: what the key's slot is to this shard. Keys of foreign slots have no view. */
+  readonly placeOf?: ((key: Buffer) => KeyPlace) | undefined;
+}
+
+/**
+ * What is known of the operation in a hash's field `#`: the fields of the command, which may have said it now; that it was
+ * said now; that it was carried out before, so that the command said none; or that the hash was found like this.
+ */
+export type OperationSource = Buffer | 'said' | 'carried out' | 'found';
+
+/** A hash on its way into the state. All of it may be views. */
+interface Held<View> {
+  readonly view: View;
+  readonly db: number;
+  readonly key: Buffer;
+  readonly entry: Entry;
+  readonly hash: HeldHash;
+  readonly expireAt: number;
+  readonly time: FoldTime;
+  readonly newOp: 'c' | 'r';
+}
+
+/** Decides what it means for the row of a key that it holds another hash now, or none. */
+export class Settlement<Problem, View extends RowView<Problem>> {
+  readonly #options: FoldOptions<Problem, View>;
+  readonly #absent = new AbsentFields();
+  readonly #picked = new PickedFields();
+  readonly #field = new OperationField();
+
+  constructor(options: FoldOptions<Problem, View>) {
+    this.#options = options;
+  }
+
+  /** The key holds `hash` now: publish it when its row differs from the published one, or as its operation says. */
+  settle(
+    db: number,
+    key: Buffer,
+    entry: Entry,
+    hash: HeldHash,
+    expireAt: number,
+    time: FoldTime,
+    source: OperationSource,
+    newOp: 'c' | 'r' = 'c',
+  ): void {
+    const { state, viewOf } = this.#options;
+    const view = viewOf(db, key);
+    if (view === undefined) {
+      if (!holds(entry, hash, expireAt)) {
+        const mark = isGone(entry.mark) ? null : entry.mark;
+        state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
+      }
+      return;
+    }
+    const held: Held<View> = { view, db, key, entry, hash, expireAt, time, newOp };
+    if (view.operations === undefined) {
+      this.#publish(held, null);
+      return;
+    }
+    const value = this.#field.of(hash);
+    if (value !== undefined && this.#isSaid(entry, hash, value, source)) this.#operate(held, view.operations, value);
+    else this.#go(held, view.operations, value, source === 'found');
+  }
+
+  /** Whether the operation of a hash is one to be carried out now. */
+  #isSaid({ current }: Entry, hash: HeldHash, value: Buffer, source: OperationSource): boolean {
+    if (source === 'said' || source === 'carried out') return source === 'said';
+    if (source !== 'found') return this.#field.of(source) !== undefined;
+    if (current === null || isUnreadHash(current)) return true;
+    if (this.#field.of(current)?.equals(value) !== true) return true;
+    // A command with this id was carried out; what has changed since came without an operation.
+    return operationOf(value).id === null && !contentDigest(current).equals(contentDigest(hash));
+  }
+
+  /** Carries out the operation that a command said. */
+  #operate(held: Held<View>, operations: OperationView<Problem>, value: Buffer): void {
+    const { view, db, key, hash } = held;
+    const { output } = this.#options;
+    const operation = operationOf(value);
+    const { kind, id } = operation;
+    const expected = expectedHash(operation, hash);
+    let isTold = false;
+    let problem: Problem | undefined;
+    if (kind === 'upsert') {
+      problem = this.#publish(held, id)?.problem;
+      isTold = problem === undefined;
+    } else if (kind === 'delete') isTold = this.#deleteRow(held, id);
+    else if (kind === 'drop') this.#keepRow(held);
+    else {
+      if (kind === 'unknown') {
+        problem = operations.unknown(value);
+        output.rejected(view, db, key, hash, problem);
+      }
+      this.#withhold(held);
+    }
+    const effect = {
+      db,
+      key: Buffer.from(key),
+      value,
+      hash: expected,
+      removes: removesHash(operation),
+      id: isTold && operations.awaited ? null : id,
+      failed: problem !== undefined,
+      again: false,
+    };
+    output.effect(view, effect, problem);
+  }
+
+  /** The hash without an operation, or after one that was carried out and whose field is still there. */
+  #go(held: Held<View>, operations: OperationView<Problem>, value: Buffer | undefined, isFound: boolean): void {
+    const { view, db, key, entry, hash, expireAt } = held;
+    const { state, output } = this.#options;
+    const { current, mark } = entry;
+    const was = current === null ? undefined : this.#field.of(current);
+    const leaves = current !== null && waitsForRemoval(entry, was) && isSameContent(current, hash);
+    const stays = leaves || (isUnpublished(mark) && withholds(mark, contentDigest(hash)));
+    if (!stays) this.#publish(held, null);
+    else if (!holds(entry, hash, expireAt)) state.put(db, key, { ...entry, current: hash, expireAt });
+    if (value === undefined && !leaves) return;
+    const now = state.get(db, key);
+    if (now?.current == null) return;
+    if (value === undefined) {
+      // Its field went with an older operation that looked like this one.
+      const expected = Buffer.from(wholeOf(now.current));
+      const again = { db, key: Buffer.from(key), value: null, hash: expected, removes: true, id: null, failed: false };
+      output.effect(view, { ...again, again: false });
+      return;
+    }
+    // The field of another operation goes with the first effect that was told of it.
+    if (!isFound && (stays || !removesHash(operationOf(value)))) return;
+    const effect = pendingEffect(db, key, now, value, operations.awaited);
+    if (effect !== undefined) output.effect(view, isFound ? effect : { ...effect, id: null, again: false });
+  }
+
+  /** `+`: the hash is not published, until it holds something else. */
+  #withhold({ view, db, key, entry, hash, expireAt }: Held<View>): void {
+    const { state, output } = this.#options;
+    const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+    const inherits = view.keepsAbsent && inheritedFields(entry.mark).length > 0;
+    const mark = unpublishedMark(contentDigest(hash), known, inherits);
+    if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
+    state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
+  }
+
+  /** `~`: the row is deleted, while the hash is still there. @returns whether an event tells of it */
+  #deleteRow({ view, db, key, entry, hash, expireAt }: Held<View>, id: Buffer | null): boolean {
+    const { state, output } = this.#options;
+    const { published } = entry;
+    if (published !== null) output.removed(view, { cause: 'deleted', policy: 'delete' });
+    const isTold = published !== null || (id !== null && view.operations?.names(key) === true);
+    if (isTold) {
+      output.change({
+        view,
+        db,
+        key,
+        op: 'd',
+        before: published,
+        after: null,
+        command: 'deleted',
+        acknowledge: id,
+      });
+    }
+    if (entry.mark !== null) output.marked(view, db, key, null);
+    state.put(db, key, { current: hash, expireAt, published: null, mark: null });
+    return isTold;
+  }
+
+  /** `-`: the row is kept, as if the hash was gone already. */
+  #keepRow({ view, db, key, entry, hash, expireAt }: Held<View>): void {
+    const { state, output } = this.#options;
+    const { published } = entry;
+    const known = published !== null && view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+    const mark = published === null ? null : keptMark('deleted', known);
+    if (mark !== null) output.removed(view, { cause: 'deleted', policy: 'keep' });
+    const isMarked = mark === null ? entry.mark === null : entry.mark?.equals(mark) === true;
+    if (!isMarked) output.marked(view, db, key, mark);
+    state.put(db, key, { current: hash, expireAt, published, mark });
+  }
+
+  /**
+   * Publishes the hash when its row differs from the published one, or a client waits for it.
+   * @returns what is wrong with a hash that is no row
+   */
+  #publish(held: Held<View>, acknowledge: Buffer | null): { readonly problem: Problem } | undefined {
+    const { view, db, key, entry, hash, expireAt, time, newOp } = held;
+    const { state, output } = this.#options;
+    const inherited = view.keepsAbsent ? inheritedFields(entry.mark) : NOTHING;
+    const fields = this.#picked.of(view, hash);
+    const reading = view.read(key, this.#absent.filled(inherited, fields), expireAt);
+    if (reading.kind === 'rejected') {
+      if (!rejects(entry.mark, reading.digest)) output.rejected(view, db, key, hash, reading.problem);
+      const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+      const mark = rejectedMark(reading.digest, known, inherited.length > 0);
+      if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
+      state.put(db, key, { current: hash, expireAt, published: entry.published, mark });
+      return { problem: reading.problem };
+    }
+    const { row } = reading;
+    const { published } = entry;
+    const missing = this.#absent.missing(inherited, fields);
+    const mark = missing.length === 0 ? null : inheritingMark(missing);
+    const isMarked = mark === null ? entry.mark === null : entry.mark?.equals(mark) === true;
+    const isNews = published === null || !equalBytes(row, 0, row.length, published, 0, published.length);
+    if (!isNews && acknowledge === null) {
+      if (isMarked && holds(entry, hash, expireAt)) return undefined;
+    } else {
+      output.change({
+        view,
+        db,
+        key,
+        op: published === null ? newOp : 'u',
+        before: published,
+        after: row,
+        command: time.command,
+        acknowledge,
+      });
+    }
+    if (!isMarked) output.marked(view, db, key, mark);
+    state.put(db, key, { current: hash, expireAt, published: row, mark });
+    return undefined;
+  }
+
+  /** The hash is gone: delete or keep its row, by the policy of the cause. */
+  remove(db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
+    const { state, viewOf, output } = this.#options;
+    const view = viewOf(db, key);
+    const { published } = entry;
+    const place = this.#options.placeOf?.(key);
+    if (view === undefined) {
+      // Not published from here (any more): what was published before the mapping went away stays as it is. Of another
+      // shard's slot, which may come here, the cause is kept in mind.
+      const mark = place === 'foreign' ? goneMark(cause, fieldsOf(entry.mark)) : entry.mark;
+      state.put(db, key, { current: null, expireAt: 0, published, mark });
+      return;
+    }
+    if (view.operations !== undefined && isKept(entry.mark)) {
+      // An operation has said so.
+      state.put(db, key, { current: null, expireAt: 0, published, mark: entry.mark });
+      return;
+    }
+    if (place === 'leaving' && (published !== null || entry.mark !== null)) {
+      this.#hold(view, db, key, entry, cause);
+      return;
+    }
+    if (published === null) {
+      if (entry.mark !== null) output.marked(view, db, key, null);
+      state.put(db, key, ABSENT);
+      return;
+    }
+    const policy = view.policy(cause);
+    output.removed(view, { cause, policy });
+    if (policy === 'keep') {
+      const mark = keptMark(cause, view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING);
+      output.marked(view, db, key, mark);
+      state.put(db, key, { current: null, expireAt: 0, published, mark });
+      return;
+    }
+    output.change({ view, db, key, op: 'd', before: published, after: null, command: cause });
+    if (entry.mark !== null) output.marked(view, db, key, null);
+    state.put(db, key, ABSENT);
+  }
+
+  /** The hash is gone, and whoever owns its slot in the end decides what that means. */
+  #hold(view: View, db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
+    const { state, output } = this.#options;
+    const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
+    const mark = heldMark(cause, known, view.keepsAbsent && inheritedFields(entry.mark).length > 0);
+    if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
+    state.put(db, key, { current: null, expireAt: 0, published: entry.published, mark });
+  }
+}
+
+/** Whether two hashes say the same beside their operations. A wide one that was changed in its place is both. */
+function isSameContent(current: HeldHash, hash: HeldHash): boolean {
+  if (!Buffer.isBuffer(hash) && hash === current) return !hash.changed;
+  return contentDigest(hash).equals(contentDigest(current));
+}
