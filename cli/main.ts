@@ -10,6 +10,7 @@ import { inspectRdb } from './inspect.ts';
 import { printError, runParts } from './process.ts';
 import { replayStart, runReplay, type ReplayCommandOptions } from './replay.ts';
 import { sourceOf } from './source.ts';
+import { waitRoute } from './wait-route.ts';
 import { SinkWorker } from '../sink-connector/worker.ts';
 import { sinkMetrics } from '../sink-connector/metrics.ts';
 
@@ -143,7 +144,7 @@ async function runSink(name: string, { config: path, confirmOrphans }: SinkOptio
   const masters = () => mastersOf(config.source);
   const sink = new SinkWorker({ config, sink: name, log, metrics: ofSinks, masters, confirmedOrphans: confirmOrphans });
   const http = config.sinks[name]?.http ?? config.source.http;
-  return await runParts([sink], http, metrics, log);
+  return await runParts([sink], { ...http, routes: [waitRoute(new Map([[name, sink]]))] }, metrics, log);
 }
 
 async function runAll(options: SourceOptions & SinkOptions): Promise<number> {
@@ -152,8 +153,9 @@ async function runAll(options: SourceOptions & SinkOptions): Promise<number> {
   const metrics = createMetrics();
   const source = sourceOf(config, { confirmed: confirmVanished, resync }, createLogger('source'), metrics);
   const ofSinks = sinkMetrics(metrics);
-  const sinks = Object.keys(config.sinks).map(
-    (sink) =>
+  const sinks = new Map(
+    Object.keys(config.sinks).map((sink) => [
+      sink,
       new SinkWorker({
         config,
         sink,
@@ -162,8 +164,10 @@ async function runAll(options: SourceOptions & SinkOptions): Promise<number> {
         masters: () => mastersOf(config.source),
         confirmedOrphans,
       }),
+    ]),
   );
-  return await runParts([source, ...sinks], config.source.http, metrics, createLogger('run'));
+  const http = { ...config.source.http, routes: [waitRoute(sinks)] };
+  return await runParts([source, ...sinks.values()], http, metrics, createLogger('run'));
 }
 
 /** As package.json has it, which lies two folders above the compiled program. */

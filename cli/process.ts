@@ -1,5 +1,5 @@
 import { AfterwriteError, reasonOf } from '../ops/errors/index.ts';
-import { startHttpServer, type HttpServer, type PartStatuses } from '../ops/http.ts';
+import { startHttpServer, type HttpRoute, type HttpServer, type PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { HttpConfig } from '../config/index.ts';
@@ -23,7 +23,7 @@ const PATIENCE = 8000;
  */
 export async function runParts(
   parts: readonly Part[],
-  http: HttpConfig,
+  http: HttpConfig & { readonly routes?: readonly HttpRoute[] },
   metrics: Metrics,
   log: Logger,
   patience = PATIENCE,

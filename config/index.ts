@@ -10,6 +10,7 @@ export type {
   TableConfig,
   TlsConfig,
 } from './config.ts';
+export { parseDuration } from './quantities.ts';
 export { configJsonSchema } from './schema.ts';
 export { checkConfig, loadConfig, type CheckedConfig } from './load.ts';
 export type { ConfigProblem } from './problem.ts';

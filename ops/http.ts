@@ -13,6 +13,17 @@ export interface PartStatus {
 
 export type PartStatuses = Readonly<Record<string, PartStatus>>;
 
+/** Answers a GET. @param gone ends when the client does not wait any more */
+export type HttpAnswer = (
+  query: URLSearchParams,
+  gone: AbortSignal,
+) => Promise<{ readonly status: number; readonly body: object }>;
+
+export interface HttpRoute {
+  readonly path: string;
+  readonly answer: HttpAnswer;
+}
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes a free port. */
@@ -22,6 +33,8 @@ export interface HttpServerOptions {
   readonly health: () => PartStatuses;
   /** Whether the process does its job now: false while it starts, waits for an outage to end, or catches up. */
   readonly ready: () => PartStatuses;
+  /** What is served beside these. */
+  readonly routes?: readonly HttpRoute[] | undefined;
 }
 
 export interface HttpServer {
@@ -31,16 +44,26 @@ export interface HttpServer {
 }
 
 /**
- * Serves `/metrics`, `/healthz` and `/readyz`. The latter two answer 200 when all parts are ok, otherwise 503, both
+ * Serves `/metrics`, `/healthz`, `/readyz` and further routes. `/healthz` and `/readyz` answer 200 when all parts are ok, otherwise 503, both
  * with `{ ok, reasons, parts }`.
  * @throws HTTP_UNAVAILABLE when the address cannot be listened on.
  */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { host, port, metrics, health, ready } = options;
+  const { host, port, metrics, health, ready, routes = [] } = options;
   const app = fastify({ forceCloseConnections: true });
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/healthz', (_, reply) => answer(reply, health()));
   app.get('/readyz', (_, reply) => answer(reply, ready()));
+  for (const { path, answer: answerOf } of routes) {
+    app.get(path, async (request, reply) => {
+      const gone = new AbortController();
+      reply.raw.on('close', () => {
+        gone.abort();
+      });
+      const { status, body } = await answerOf(new URL(request.url, 'http://localhost').searchParams, gone.signal);
+      return await reply.code(status).send(body);
+    });
+  }
   try {
     const address = await app.listen({ host, port });
     return { address, close: () => app.close() };

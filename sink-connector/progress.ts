@@ -170,6 +170,11 @@ export class PartitionProgress {
     this.#forgetCatchUp();
   }
 
+  /** The first offset that is not in the database yet, as far as this worker has written it; undefined before the claim. */
+  get nextOffset(): number | undefined {
+    return this.#nextOffset;
+  }
+
   get state(): PartitionState {
     return this.#state;
   }

@@ -17,6 +17,7 @@ import { EventDecoder, SchemaRegistry } from '../schemas/index.ts';
 import { PartitionOutbox } from './acknowledge/partition-outbox.ts';
 import { AcknowledgementSender } from './acknowledge/sender.ts';
 import { AcknowledgementProgress } from './acknowledgement-progress.ts';
+import { CommitWait, type CommitNews } from './commit-wait.ts';
 import { Assignments } from './consume/assignments.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import type { SinkMetrics } from './metrics.ts';
@@ -28,6 +29,7 @@ import { Turns } from './orphans/turns.ts';
 import { OffsetWatch } from './offset-watch.ts';
 import { runPartition } from './pipeline.ts';
 import { PartitionProgress } from './progress.ts';
+import { SourcePositions } from './source-positions.ts';
 import { sinkOf, sinkTargets, type SinkTarget } from './targets.ts';
 import { DeadLetters } from './write/dead-letters.ts';
 import { createDialect } from './write/registry.ts';
@@ -54,6 +56,9 @@ interface Prepared {
   readonly clusterId: string;
   /** Where some mapping asks for acknowledgements. */
   readonly sender: AcknowledgementSender | undefined;
+  readonly masters: Masters;
+  readonly positions: SourcePositions;
+  readonly commits: CommitWait;
 }
 
 /** One worker of a sink: a member of its consumer group that writes the partitions it is given. */
@@ -67,6 +72,8 @@ export class SinkWorker {
   readonly #partitions = new Map<string, PartitionProgress>();
   #working: Promise<void> | undefined;
   #member: Membership | undefined;
+  /** Undefined until everything was checked. */
+  #commits: CommitWait | undefined;
   /** What it waits for, or has stopped at, as a whole. */
   #trouble: AfterwriteError | undefined;
   #failed = false;
@@ -99,6 +106,7 @@ export class SinkWorker {
       throw error;
     }
     this.#trouble = undefined;
+    this.#commits = prepared.commits;
     this.#working = this.#work(prepared);
   }
 
@@ -113,6 +121,17 @@ export class SinkWorker {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#working;
+  }
+
+  /**
+   * Waits until what Redis has of a key now is committed here, whoever of this sink writes it.
+   * @param signal ends the waiting; then is told what is known
+   * @throws as CommitWait.wait
+   */
+  async waitFor(key: Buffer, signal: AbortSignal): Promise<CommitNews> {
+    return this.#commits === undefined
+      ? { committed: false, waitsFor: 'sink' }
+      : await this.#commits.wait(key, AbortSignal.any([signal, this.#stopping.signal]));
   }
 
   /** Not ok where a person must act. */
@@ -145,8 +164,18 @@ export class SinkWorker {
     const clusterId = await retryUntilDone(() => withAdmin(this.#client, fetchClusterId), retry);
     const watch = new OffsetWatch(() => writer.readOffsets());
     const acknowledges = targets.some(({ acknowledger }) => acknowledger !== undefined);
-    const sender = acknowledges ? new AcknowledgementSender(this.#options.masters()) : undefined;
-    return { writer, watch, orphans: this.#orphanSettings(), targets, clusterId, sender };
+    const masters = this.#options.masters();
+    const sender = acknowledges ? new AcknowledgementSender(masters) : undefined;
+    const positions = new SourcePositions(this.#client, positionsTopic(config.pipeline));
+    const commits = new CommitWait({
+      targets,
+      masters,
+      positions,
+      ownOffset: ({ topic, partition }) => this.#partitions.get(placeOf(topic, partition))?.nextOffset,
+      storedOffsets: () => writer.readOffsets(),
+    });
+    const orphans = this.#orphanSettings();
+    return { writer, watch, orphans, targets, clusterId, sender, masters, positions, commits };
   }
 
   /** One membership after another, until the worker is stopped. */
@@ -178,8 +207,8 @@ export class SinkWorker {
     } finally {
       watching.abort();
       await assignments.end();
-      prepared.sender?.close();
-      await Promise.all([prepared.writer.close(), this.#deadLetters.close()]);
+      prepared.masters.close();
+      await Promise.all([prepared.writer.close(), this.#deadLetters.close(), prepared.positions.close()]);
     }
   }
 
@@ -206,7 +235,7 @@ export class SinkWorker {
     const target = prepared.targets.find(({ table }) => table.topic === topic);
     if (target === undefined) return;
     const { rows, bytes, linger } = this.#config.batch;
-    const place = `${topic} ${partition}`;
+    const place = placeOf(topic, partition);
     const names = { sink, topic, partition, mapping: target.mapping.name };
     const acknowledgements =
       target.acknowledger === undefined ? undefined : new AcknowledgementProgress(names, log, metrics);
@@ -293,6 +322,10 @@ export class SinkWorker {
       },
     };
   }
+}
+
+function placeOf(topic: string, partition: number): string {
+  return `${topic} ${partition}`;
 }
 
 function outboxOf(

@@ -116,6 +116,11 @@ export const catalogue = {
       'Check that the master of the source answers the sink, and that the user may run EVAL, EVALSHA, XADD, XRANGE, EXPIRE, SELECT and ROLE; it is tried again until then.',
     recovery: 'retry',
   },
+  WAIT_IMPOSSIBLE: {
+    meaning: 'GET /wait was asked for what this sink cannot know.',
+    remedy: 'Ask for a key that a mapping of this sink reads; docs/acknowledgements.md says what else is needed.',
+    recovery: 'stop',
+  },
   NOTIFICATIONS_OFF: {
     meaning: 'The source follows keyspace notifications, and the Redis server does not send those that it needs.',
     remedy:

@@ -30,10 +30,6 @@ export class AcknowledgementSender {
     });
   }
 
-  close(): void {
-    this.#masters.close();
-  }
-
   async #send(one: Acknowledgement): Promise<Sent> {
     try {
       await acknowledge(await this.#masters.of(acknowledgementStream(one.key, one.id)), one);

@@ -1,5 +1,5 @@
 import type { CommittedPage, RecordList } from '../../clients/kafka/index.ts';
-import { AfterwriteError } from '../../ops/errors/index.ts';
+import { abortable } from '../../ops/abortable.ts';
 import { now, type Moment } from '../../ops/moment.ts';
 import type { RetryOptions } from '../../ops/retry.ts';
 import { BatchCutter, type Batch, type BatchLimits } from './batch-cutter.ts';
@@ -67,21 +67,5 @@ export async function* feed(
       coming.catch(() => undefined);
     }
     yield { ...batch, highWatermark, readAt };
-  }
-}
-
-/** Waits no longer than the signal lets; what was waited for ends by itself when its reader is closed. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(new AfterwriteError('INTERNAL', 'The partition is not read any more'));
-    };
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
