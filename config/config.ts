@@ -66,6 +66,7 @@ function completeMapping(parsed: ParsedConfig, name: string, mapping: ParsedMapp
     ...mapping,
     topic: mapping.topic ?? `${parsed.pipeline}.${name}`,
     table: mapping.table ?? name,
+    operations: mapping.operations || mapping.writeThrough !== false,
     fields: mapValues(mapping.fields, completeField),
     removals: mapValues(defaults, (policy, cause) => overrides[cause] ?? policy),
   };

@@ -18,6 +18,8 @@ export interface SoundParts {
   /** Names of all sinks, of the wrong ones too. */
   readonly sinkNames: readonly string[];
   readonly sinks: Readonly<Record<string, ParsedSink>>;
+  /** Whether the source is a Redis Cluster. */
+  readonly isCluster: boolean;
 }
 
 /** What is wrong between options that are right by themselves. */
@@ -31,6 +33,7 @@ export function crossFindings(parts: SoundParts): Finding[] {
       ...operationFindings(name, mapping, parts),
     ]),
     ...overlapFindings(mappings),
+    ...stagingFindings(mappings),
     ...topicFindings(parts),
     ...Object.entries(parts.sinks).flatMap(([name, sink]) => [
       ...nameFindings(name),
@@ -106,7 +109,8 @@ function decimalFindings(name: string, mapping: ParsedMapping): Finding[] {
 
 /** Who acknowledges commands writes their rows; and the field that names the operation is no column. */
 function operationFindings(name: string, mapping: ParsedMapping, parts: SoundParts): Finding[] {
-  const { operations, acknowledge, fields } = mapping;
+  const { acknowledge, fields, writeThrough } = mapping;
+  const operations = mapping.operations || writeThrough !== false;
   const findings: Finding[] = [];
   if (operations && Object.hasOwn(fields, '#')) {
     findings.push(finding(['mappings', name, 'fields', '#'], 'is the operation, which is in no row', 'other fields'));
@@ -118,6 +122,14 @@ function operationFindings(name: string, mapping: ParsedMapping, parts: SoundPar
   if (!operations && acknowledge.length > 0) {
     const wrong = 'is set, and the mapping has no operations';
     findings.push(finding(['mappings', name, 'acknowledge'], wrong, 'operations: true, or nothing'));
+  }
+  if (writeThrough !== false && acknowledge.length === 0) {
+    const wrong = 'is set, and no sink says when it has written a row';
+    findings.push(finding(['mappings', name, 'writeThrough'], wrong, 'acknowledge: with at least one sink'));
+  }
+  if (writeThrough !== false && parts.isCluster) {
+    const wrong = 'is set, and the source is a Redis Cluster, where a slot may move while a write is pending';
+    findings.push(finding(['mappings', name, 'writeThrough'], wrong, 'nothing'));
   }
   for (const [index, sink] of acknowledge.entries()) {
     const path = ['mappings', name, 'acknowledge', index];
@@ -139,6 +151,21 @@ function overlapFindings(mappings: readonly (readonly [string, ParsedMapping])[]
     if (a.database !== b.database || !new KeyPattern(a.key).overlaps(new KeyPattern(b.key))) return [];
     const wrong = `is ${b.key}, which overlaps ${a.key} of the mapping ${first} in database ${a.database}`;
     return [finding(['mappings', second, 'key'], wrong, 'patterns of which none begins with the other one’s prefix')];
+  });
+}
+
+/** Keys at which rows are staged are none of another mapping's. */
+function stagingFindings(mappings: readonly (readonly [string, ParsedMapping])[]): Finding[] {
+  return mappings.flatMap(([name, { writeThrough, key, database }]) => {
+    if (writeThrough === false) return [];
+    const staged = `__{${new KeyPattern(key).prefix.toString()}`;
+    const other = mappings.find(([, one]) => {
+      const prefix = new KeyPattern(one.key).prefix.toString();
+      return one.database === database && (prefix.startsWith(staged) || staged.startsWith(prefix));
+    });
+    if (other === undefined) return [];
+    const wrong = `is ${other[1].key}, which overlaps the keys at which ${name} is staged, __{${key}}`;
+    return [finding(['mappings', other[0], 'key'], wrong, 'another pattern')];
   });
 }
 

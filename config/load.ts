@@ -105,7 +105,8 @@ function soundParts(raw: unknown): SoundParts {
   const pipeline = configSchema.shape.pipeline.safeParse(valueAt(raw, ['pipeline'])).data;
   const mode = configSchema.shape.source.safeParse(valueAt(raw, ['source'])).data?.mode;
   const namesIn = (section: string): string[] => entriesAt(raw, section).map(([name]) => name);
-  return { pipeline, mode, mappingNames: namesIn('mappings'), sinkNames: namesIn('sinks'), mappings, sinks };
+  const isCluster = valueAt(raw, ['source', 'nodes']) !== undefined;
+  return { pipeline, mode, isCluster, mappingNames: namesIn('mappings'), sinkNames: namesIn('sinks'), mappings, sinks };
 }
 
 function entriesAt(raw: unknown, section: string): [string, unknown][] {

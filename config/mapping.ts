@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import { keyPatternProblem, MAX_PRECISION, plainTypes } from '../schemas/index.ts';
+import { duration } from './quantities.ts';
 import { removalOverrides } from './source.ts';
 import { columnName, text, topicSafeName } from './values.ts';
 
 const columnType = z.enum([...plainTypes, 'decimal']);
+
+/** When a write-through has failed, unless told. */
+const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** A field of the hash: its column's name, or the column with its type. */
 const field = z.union(
@@ -53,6 +57,15 @@ export const mapping = z
       .array(topicSafeName)
       .default([])
       .describe('sinks that tell the client of a command with an id when they have committed it'),
+    writeThrough: z
+      .union([z.boolean(), z.strictObject({ timeout: duration.prefault('10s').describe('when a write has failed') })], {
+        error: 'true, false, or an object with timeout',
+      })
+      .default(false)
+      .transform((wanted) => (wanted === true ? { timeout: DEFAULT_TIMEOUT_MS } : wanted))
+      .describe(
+        'whether HSET on __{key} writes the databases first and the hash then; the sinks of acknowledge have timeout (default: 10s) for it',
+      ),
     before: z.boolean().default(false).describe('whether events carry the row before the change'),
     onBadValue: z
       .enum(['dead-letter', 'null', 'stop'])

@@ -49,6 +49,8 @@ export interface MappingInput {
   readonly operations?: boolean | undefined;
   /** Sinks that acknowledge commands; default: none does. */
   readonly acknowledge?: readonly string[] | undefined;
+  /** Whether rows may be written to the databases first, and how long these have for it, ms; default: they are not. */
+  readonly writeThrough?: { readonly timeout: number } | false | undefined;
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
   readonly absentFields: AbsentFieldsPolicy;
@@ -74,6 +76,8 @@ export interface Mapping {
   readonly operations: boolean;
   /** Sinks that tell the client of a command with an id when they have committed it, in order. */
   readonly acknowledge: readonly string[];
+  /** How long the sinks of `acknowledge` have for a row that is written through, ms; undefined: none is. */
+  readonly writeThroughMs: number | undefined;
   /** Whether events carry the row before the change. */
   readonly before: boolean;
   readonly onBadValue: BadValuePolicy;
@@ -84,7 +88,7 @@ export interface Mapping {
 /** @throws MAPPING_INVALID when the key pattern is wrong or two columns have one name. */
 export function compileMapping(name: string, input: MappingInput): Mapping {
   const { topic, table, version, database, expiryColumn, before, onBadValue, absentFields, removals } = input;
-  const { operations = false, acknowledge = [] } = input;
+  const { operations = false, acknowledge = [], writeThrough = false } = input;
   const key = new KeyPattern(input.key, input.keyTypes);
   const fields: MappedField[] = Object.entries(input.fields).map(([field, { column, type }]) => ({
     field: Buffer.from(field),
@@ -110,6 +114,7 @@ export function compileMapping(name: string, input: MappingInput): Mapping {
     expiryColumn,
     operations,
     acknowledge,
+    writeThroughMs: writeThrough === false ? undefined : writeThrough.timeout,
     before,
     onBadValue,
     absentFields,

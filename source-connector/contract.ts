@@ -4,6 +4,7 @@ import { registerSchemas, type Mapping, type SchemaRegistry } from '../schemas/i
 import { beginsWith } from './bytes.ts';
 import type { CapturesKey } from './decode/ports.ts';
 import type { FrozenMapping } from './position.ts';
+import { stagedPrefix } from './staged-key.ts';
 
 /** A mapping with what Kafka and the registry have agreed to. */
 export interface Contract {
@@ -65,9 +66,14 @@ function changeOf(before: FrozenMapping, now: FrozenMapping): string | undefined
   return undefined;
 }
 
-/** Whether a key begins with the prefix of some mapping, in whatever database it stands. */
-export function captureOf(mappings: readonly Mapping[]): CapturesKey {
-  const prefixes = mappings.map(({ key }) => key.prefix);
+/** What the keys of a mapping begin with; `staged`: and those at which its rows are written through. */
+export function prefixesOf({ key, writeThroughMs }: Mapping, { staged = false } = {}): readonly Buffer[] {
+  return staged && writeThroughMs !== undefined ? [key.prefix, stagedPrefix(key.prefix)] : [key.prefix];
+}
+
+/** Whether a key begins with such a prefix of some mapping, in whatever database it stands. */
+export function captureOf(mappings: readonly Mapping[], which: { staged?: boolean } = {}): CapturesKey {
+  const prefixes = mappings.flatMap((mapping) => prefixesOf(mapping, which));
   return (bytes, start, end) => {
     for (const prefix of prefixes) if (beginsWith(bytes, start, end, prefix)) return true;
     return false;

@@ -137,7 +137,7 @@ function readElsewhere(db: number): LinkEnd {
 
 /** One link from the answer to PSYNC to its end. */
 async function followLink(shard: Shard, session: ReplicationSession, options: LinkOptions): Promise<LinkEnd> {
-  const { progress, captures, recorder, held } = shard;
+  const { progress, captures, reads = captures, recorder, held } = shard;
   const { answer } = session;
   const { ignoreCommands } = options;
   options.news.link(answer.kind, answer.replid, answer.offset);
@@ -149,7 +149,7 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Li
   if (answer.kind === 'full') {
     await options.pace.began();
     try {
-      const read = await readSnapshot(shard, session, answer, new RdbDecoder({ captures }));
+      const read = await readSnapshot(shard, session, answer, new RdbDecoder({ captures: reads }));
       if (!Buffer.isBuffer(read)) return read;
       rest = Buffer.from(read);
     } finally {
@@ -160,7 +160,7 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Li
   recorder.replid = answer.replid;
   shard.filler?.follow(answer.replid);
   const { offset, db, inTransaction } = progress;
-  const decoder = new CommandDecoder({ captures, ignoreCommands, offset, db, inTransaction });
+  const decoder = new CommandDecoder({ captures: reads, ignoreCommands, offset, db, inTransaction });
   decoder.push(rest);
   return await followStream(shard, session, decoder);
 }

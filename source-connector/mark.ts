@@ -14,6 +14,7 @@ import type { RemovalCause } from './fold/change.ts';
  *                                  its content. Fields as of a rejected hash
  *   'g' text fields                in the state only: the hash went away for this cause while its slot was another
  *                                  shard's
+ *   'w' text fields                of the name of a pending write (staged-key.ts): the write, packed (pending-write.ts)
  *   text := length bytes (u8)      fields := a packed hash of mapped fields, empty unless the mapping keeps absent fields
  * In the marks topic they are JSON under the key `<db>:<Redis key>`, one partition a shard; a tombstone takes one away.
  */
@@ -24,6 +25,7 @@ const REJECTED_INHERITING = 0x52;
 const HELD = 0x68;
 const HELD_INHERITING = 0x48;
 const GONE = 0x67;
+const PENDING = 0x77;
 const UNPUBLISHED = 0x75;
 const UNPUBLISHED_INHERITING = 0x55;
 
@@ -71,6 +73,16 @@ export function withholds(mark: Buffer | null, digest: Buffer): boolean {
 /** The hash is gone from a slot of another shard, which may come here. */
 export function goneMark(cause: RemovalCause, fields: Buffer): Buffer {
   return markOf(GONE, Buffer.from(cause, 'latin1'), fields);
+}
+
+/** A write-through that is not decided yet. */
+export function pendingMark(packed: Buffer): Buffer {
+  return markOf(PENDING, NO_FIELDS, packed);
+}
+
+/** Whether the mark is a pending write: `fieldsOf` gives it, packed. */
+export function isPending(mark: Buffer | null): boolean {
+  return mark?.[0] === PENDING;
 }
 
 export function isGone(mark: Buffer | null): boolean {
@@ -153,6 +165,7 @@ export function markRecord(
 function saidBy(mark: Buffer): z.input<typeof saidFacts> {
   if (mark[0] === KEPT) return { kept: textOf(mark).toString('latin1') };
   if (mark[0] === INHERITING) return { inherits: true };
+  if (isPending(mark)) return { pending: true };
   const held = heldCause(mark);
   if (held !== undefined) return { held, ...(mark[0] === HELD_INHERITING ? { inherits: true } : {}) };
   const inherits = mark[0] === REJECTED_INHERITING || mark[0] === UNPUBLISHED_INHERITING;
@@ -169,6 +182,7 @@ const saidFacts = z.object({
   rejected: z.hex().optional(),
   unpublished: z.hex().optional(),
   inherits: z.boolean().optional(),
+  pending: z.literal(true).optional(),
 });
 const recordValue = saidFacts.extend({ v: z.literal(1), fields: z.base64().optional() });
 
@@ -184,8 +198,9 @@ export function readMarkRecord(
   const place = { db: Number(key.toString('latin1', 0, colon)), key: key.subarray(colon + 1) };
   if (value === null) return { ...place, kept: false, mark: null };
   const said = recordValue.parse(JSON.parse(value.toString('utf8')));
-  const { kept, held, rejected, unpublished, inherits = false, fields } = said;
+  const { kept, held, rejected, unpublished, inherits = false, pending, fields } = said;
   const packed = fields === undefined ? NO_FIELDS : Buffer.from(fields, 'base64');
+  if (pending === true) return { ...place, kept: false, mark: pendingMark(packed) };
   if (kept !== undefined) return { ...place, kept: true, mark: markOf(KEPT, Buffer.from(kept, 'latin1'), packed) };
   if (held !== undefined) return { ...place, kept: true, mark: heldMark(held, packed, inherits) };
   if (unpublished !== undefined) {

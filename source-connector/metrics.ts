@@ -55,6 +55,11 @@ function defineCounts(metrics: Metrics) {
       'policy',
     ]),
     deadLetters: counter('source_dead_letters_total', 'Hashes that could not be rows, by mapping', ['mapping']),
+    writeThroughs: counter(
+      'source_write_throughs_total',
+      'Staged writes that were decided on, by mapping and verdict',
+      ['mapping', 'verdict'],
+    ),
     transactions: counter('source_transactions_total', 'Kafka transactions committed'),
     records: counter('source_records_total', 'Kafka records committed, positions left out'),
     bytes: counter('source_bytes_total', 'Bytes of Kafka records committed, positions left out'),
@@ -166,6 +171,10 @@ export class ShardMetrics {
 
   deadLetter(mapping: string): void {
     this.#all.deadLetters.inc({ ...this.#of, mapping });
+  }
+
+  writeThrough(mapping: string, verdict: string): void {
+    this.#all.writeThroughs.inc({ ...this.#of, mapping, verdict });
   }
 
   committed(offset: number, records: number, bytes: number): void {

@@ -6,9 +6,10 @@ import type { EffectsNews } from './operations/effects.ts';
 import type { RecorderNews } from './record/recorder.ts';
 import type { ReplicationStatus } from './replication-status.ts';
 import type { ShardNews } from './shard.ts';
+import type { WriteThroughNews } from './write-through/decider.ts';
 
 /** What a pipeline tells its surroundings. */
-export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews, EffectsNews {
+export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews, EffectsNews, WriteThroughNews {
   /** The server refuses to replicate, and is followed by its key events instead. */
   fallsBack(refusal: AfterwriteError): void;
   /** The Redis server cannot be followed now; it is tried again after so many ms. */
@@ -61,6 +62,12 @@ export function newsTo(
     keyRead: (reason) => {
       metrics.keyRead();
       log.debug({ reason }, 'a key was read beside the stream');
+    },
+    writtenThrough: (mapping, verdict) => {
+      metrics.writeThrough(mapping, verdict);
+    },
+    writeThroughWaits: (error) => {
+      log.warn({ err: error }, 'staged writes wait: their verdicts cannot be written to Redis');
     },
     filling: (mapping, keys) => {
       status.filling(mapping, keys);

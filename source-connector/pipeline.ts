@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
+import { openMaster } from '../clients/redis/index.ts';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/index.ts';
@@ -20,6 +21,8 @@ import { NOTHING_TO_FILL, planFills, type FillPlan } from './fill/plan.ts';
 import { fillingOf } from './fill/wiring.ts';
 import type { KeyPlace } from './fold/change.ts';
 import { Fold } from './fold/fold.ts';
+import type { FoldThrough, Numbering } from './fold/settlement.ts';
+import { StagedWrites } from './fold/staged-writes.ts';
 import { HeldKeys } from './held-keys.ts';
 import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
 import type { KeyEventSettings } from './key-follower.ts';
@@ -29,7 +32,7 @@ import { followLinks, type SourceMode } from './links.ts';
 import type { PipelineNews } from './news.ts';
 import { checkVersions } from './mapping-version.ts';
 import { decodePosition, type Position } from './position.ts';
-import { describeProblem, MappingView } from './record/mapping-view.ts';
+import { describeProblem, MappingView, type RowProblem } from './record/mapping-view.ts';
 import { Recorder } from './record/recorder.ts';
 import { createSender } from './send/kafkajs-sender.ts';
 import type { TransactionalSender } from './send/port.ts';
@@ -38,6 +41,7 @@ import { SlotMoves, tokensOf } from './slot-moves.ts';
 import { readPublishedSlots } from './published-slots.ts';
 import { recoverState } from './rebuild.ts';
 import type { StateStore } from './state/port.ts';
+import { Decider } from './write-through/decider.ts';
 
 /** The tag of a state that is not to be found, so that it is rebuilt. */
 const NO_STATE = { logId: 'rebuilt', sequence: 1 };
@@ -98,11 +102,22 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
     const plan = recovered ? asked : NOTHING_TO_FILL;
     const effects = effectsOf(options, stopping);
-    const wired = wire({ options, state: store, position, stopping, sender, reader, plan, tokens, effects });
+    const { decider, ...wired } = wire({
+      options,
+      state: store,
+      position,
+      stopping,
+      sender,
+      reader,
+      plan,
+      tokens,
+      effects,
+    });
     try {
       if (position !== null) await beginFills(wired, plan, position, rebuild);
       await wired.slots?.start();
       await wired.redoEffects();
+      decider?.start();
       if (options.mode !== 'notifications' || options.cluster !== undefined) {
         const refusal = await followLinks(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
         if (refusal === undefined) return;
@@ -123,6 +138,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
       // A commit under way still needs the log and the producer, and holds the process up until it has settled.
       await wired.committer.underway;
       await effects?.close();
+      await decider?.close();
       wired.filler?.close();
       await wired.slots?.close();
       await store.close();
@@ -166,14 +182,21 @@ function checkKind(position: Position | null, { cluster, topics, shard }: Pipeli
   });
 }
 
+/** A shard, and what goes on beside its stream. */
+interface Wired extends Shard {
+  readonly redoEffects: () => Promise<void>;
+  readonly decider: Decider | undefined;
+}
+
 /** Makes the stages and ties them together. */
-function wire(parts: Parts): Shard & { readonly redoEffects: () => Promise<void> } {
+function wire(parts: Parts): Wired {
   const { options, state, position, sender, reader, stopping, plan, tokens, effects } = parts;
   const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
   const views = contracts.map((contract) => mappingView(contract, options));
   const committed = (place: Place, records: number, bytes: number): void => {
     feed.committed(place.replid, place.offset);
     clock.passed(place.offset);
+    decider?.committed(place.version);
     news.committed(place.offset, records, bytes);
   };
   const committer = new Committer(sender, state, options.limits, performance.now(), committed, effects);
@@ -196,20 +219,25 @@ function wire(parts: Parts): Shard & { readonly redoEffects: () => Promise<void>
       ? viewOf
       : (db: number, key: Buffer): MappingView | undefined => (slots.publishes(key) ? viewOf(db, key) : undefined);
   const captures = captureOf(contracts.map(({ mapping }) => mapping));
+  let isUnread = (_db: number, _key: Buffer): boolean => false;
+  const through = writeThroughOf(parts, recorder, (...key) => isUnread(...key));
+  const decider = through && deciderOf(parts, through.writes, viewOf);
   const fold = new Fold({
     state,
     captures,
     viewOf: lookUp,
     output: recorder,
     placeOf: slots && ((key): KeyPlace => slots.placeOf(key)),
+    through,
   });
   recorder.replid = replid;
-  const filling = fillingOf(plan, contracts, new KeyspaceReader(options.redis.endpoint), {
+  const { isUnread: unread, ...filling } = fillingOf(plan, contracts, new KeyspaceReader(options.redis.endpoint), {
     state,
     fold,
     captures,
     journal: recorder,
   });
+  isUnread = unread;
   return {
     state,
     ...filling,
@@ -217,6 +245,11 @@ function wire(parts: Parts): Shard & { readonly redoEffects: () => Promise<void>
     recorder,
     committer,
     captures,
+    reads: captureOf(
+      contracts.map(({ mapping }) => mapping),
+      { staged: true },
+    ),
+    decider,
     // What leaves is not judged here.
     policiesOf: (db, key) => (slots?.placeOf(key) === 'leaving' ? undefined : lookUp(db, key)),
     clock,
@@ -234,6 +267,45 @@ function wire(parts: Parts): Shard & { readonly redoEffects: () => Promise<void>
       if (effects !== undefined) await pendingEffects(state, lookUp, recorder, effects);
     },
   };
+}
+
+/** What fold needs for rows that are written through; undefined where no mapping is. */
+function writeThroughOf(
+  { options, state }: Parts,
+  numbering: Numbering,
+  isUnread: (db: number, key: Buffer) => boolean,
+): FoldThrough<RowProblem, MappingView> | undefined {
+  const databases = options.contracts.flatMap(({ mapping }) =>
+    mapping.writeThroughMs === undefined ? [] : [mapping.database],
+  );
+  if (databases.length === 0) return undefined;
+  return {
+    writes: new StagedWrites(state, databases),
+    numbering,
+    fits: (view, key) => view.fits(key),
+    describe: describeProblem,
+    isUnread,
+  };
+}
+
+function deciderOf(
+  { options, position, stopping }: Parts,
+  writes: StagedWrites,
+  viewOf: (db: number, key: Buffer) => MappingView | undefined,
+): Decider {
+  const { redis, news } = options;
+  return new Decider({
+    heads: () => writes.heads(),
+    termsOf: (db, key) => {
+      const mapping = viewOf(db, key)?.mapping;
+      if (mapping?.writeThroughMs === undefined) return undefined;
+      return { mapping: mapping.name, sinks: mapping.acknowledge, timeoutMs: mapping.writeThroughMs };
+    },
+    open: async () => await openMaster(await redis.endpoint(), { signal: stopping }),
+    version: position?.version ?? 0,
+    news,
+    stopping,
+  });
 }
 
 /** Where a shard stands that has no position. */

@@ -3,7 +3,8 @@ import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { PublishedRowReader, type SchemaRegistry } from '../schemas/index.ts';
 import type { Contract } from './contract.ts';
-import { readMarkRecord } from './mark.ts';
+import { isPending, readMarkRecord } from './mark.ts';
+import { STAGED } from './pending-write.ts';
 import { createState, openState } from './state/open.ts';
 import type { StateStore, StateTag } from './state/port.ts';
 import { UNREAD_HASH } from './unread-hash.ts';
@@ -100,6 +101,8 @@ export async function readPublished(
       if (isOurs?.(key) === false) return;
       const published = state.get(db, key)?.published ?? null;
       if (!isWanted(db, key) || (kept && published === null)) return;
+      if (mark === null || isPending(mark)) state.put(STAGED + db, key, { ...NOT_HERE, mark });
+      if (isPending(mark)) return;
       state.put(db, key, {
         current: kept || (published === null && mark === null) ? null : UNREAD_HASH,
         expireAt: 0,

@@ -116,6 +116,8 @@ export interface Shard {
   readonly recorder: Journal;
   readonly committer: Committer;
   readonly captures: CapturesKey;
+  /** What decoders report: keys that are captured, and those at which rows are written through; `captures` unless told. */
+  readonly reads?: CapturesKey;
   /** The policies of the mapping that publishes a key; undefined when none does. */
   readonly policiesOf: (db: number, key: Buffer) => { policy(cause: RemovalCause): RemovalPolicy } | undefined;
   readonly clock: TimeBounds;

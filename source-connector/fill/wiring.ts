@@ -14,10 +14,11 @@ export function fillingOf(
   contracts: readonly Contract[],
   reader: KeyspaceReader,
   parts: Omit<UnreadFoldParts, 'fills' | 'unread'>,
-): Pick<Shard, 'fold' | 'filler'> {
-  if (Object.keys(facts).length === 0) return { fold: parts.fold };
+): Pick<Shard, 'fold' | 'filler'> & { readonly isUnread: (db: number, key: Buffer) => boolean } {
+  if (Object.keys(facts).length === 0) return { fold: parts.fold, isUnread: () => false };
   const fills = new Fills(contracts, facts);
   const unread = new UnreadKeys();
   const fold = new UnreadFold({ ...parts, fills, unread });
-  return { fold, filler: new Filler({ fills, unread, fold, pages: new PageReader(reader, fills, unread) }) };
+  const isUnread = (db: number, key: Buffer): boolean => fills.scansKey(db, key) && fold.isUnread(db, key);
+  return { fold, isUnread, filler: new Filler({ fills, unread, fold, pages: new PageReader(reader, fills, unread) }) };
 }

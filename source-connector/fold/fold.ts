@@ -8,6 +8,7 @@ import { isWide, type HeldHash, type WideHash } from '../wide-hash.ts';
 import { ABSENT, copyOf } from './entries.ts';
 import { PickedFields } from './picked-fields.ts';
 import { causeOf, vanishedCause } from './removal-cause.ts';
+import { Staging } from './staging.ts';
 import { Settlement, type FoldOptions, type OperationSource } from './settlement.ts';
 
 /**
@@ -20,10 +21,13 @@ export class Fold<Problem, View extends RowView<Problem>> {
   readonly #editor = new HashEditor();
   readonly #picked = new PickedFields();
   readonly #settlement: Settlement<Problem, View>;
+  readonly #staging: Staging<Problem, View> | undefined;
 
   constructor(options: FoldOptions<Problem, View>) {
     this.#options = options;
-    this.#settlement = new Settlement(options);
+    const settlement = new Settlement(options);
+    this.#settlement = settlement;
+    this.#staging = options.through && new Staging({ ...options, ...options.through, settlement });
   }
 
   /**
@@ -32,6 +36,10 @@ export class Fold<Problem, View extends RowView<Problem>> {
    */
   apply(mutation: Exclude<Mutation, { kind: 'flush' | 'swap' }>, time: FoldTime): Unresolved | undefined {
     const { state } = this.#options;
+    if (this.#staging !== undefined && 'key' in mutation && this.#staging.concerns(mutation.key)) {
+      this.#staging.apply(mutation, time);
+      return undefined;
+    }
     switch (mutation.kind) {
       case 'set': {
         const entry = state.get(mutation.db, mutation.key) ?? ABSENT;
@@ -99,21 +107,22 @@ export class Fold<Problem, View extends RowView<Problem>> {
    * taken: a hash that had expired by then was no longer visible, and is not published anew.
    */
   snapshotHash(db: number, key: Buffer, fields: Buffer, expireAt: number, provenTime: number): void {
+    const time: FoldTime = {
+      command: 'SNAPSHOT',
+      notBefore: provenTime,
+      notAfter: Infinity,
+      evicted: () => 'no',
+    };
+    if (this.#staging?.concerns(key) === true) {
+      this.#staging.found(db, key, fields, time);
+      return;
+    }
     const entry = this.#options.state.get(db, key) ?? ABSENT;
     if (expireAt !== 0 && expireAt <= provenTime && entry.published === null) {
       this.#options.state.put(db, key, { ...entry, current: Buffer.from(fields), expireAt });
       return;
     }
-    this.#settlement.settle(
-      db,
-      key,
-      entry,
-      fields,
-      expireAt,
-      { command: 'SNAPSHOT', notBefore: provenTime, notAfter: Infinity, evicted: () => 'no' },
-      'found',
-      'r',
-    );
+    this.#settlement.settle(db, key, entry, fields, expireAt, time, 'found', 'r');
   }
 
   /** Folds the absence of a key that a complete snapshot should have held. */

@@ -31,6 +31,7 @@ import { AbsentFields } from './absent-fields.ts';
 import type { FoldOutput, FoldTime, KeyPlace, OperationView, RemovalCause, RowView } from './change.ts';
 import { ABSENT, holds } from './entries.ts';
 import { PickedFields } from './picked-fields.ts';
+import type { StagedWrites } from './staged-writes.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -42,6 +43,27 @@ export interface FoldOptions<Problem, View extends RowView<Problem>> {
   readonly output: FoldOutput<Problem, View>;
   /** In a cluster: what the key's slot is to this shard. Keys of foreign slots have no view. */
   readonly placeOf?: ((key: Buffer) => KeyPlace) | undefined;
+  /** Where rows are written through. */
+  readonly through?: FoldThrough<Problem, View> | undefined;
+}
+
+/** The writes that are pending, and what it takes to make others. */
+export interface FoldThrough<Problem, View extends RowView<Problem>> {
+  readonly writes: StagedWrites;
+  readonly numbering: Numbering;
+  /** Whether a key can be that of a row, and why a hash cannot be one, in words. */
+  readonly fits: (view: View, key: Buffer) => boolean;
+  readonly describe: (problem: Problem) => string;
+  /** Whether nobody has read yet what the key holds, though it may hold something (rule 8). */
+  readonly isUnread: (db: number, key: Buffer) => boolean;
+}
+
+/** Gives numbers to writes: record/recorder.ts, since versions rise with them. */
+export interface Numbering {
+  /** Now, ms since the epoch. */
+  readonly at: number;
+  readonly version: number;
+  raiseVersion(version: number): void;
 }
 
 /**
@@ -51,14 +73,14 @@ export interface FoldOptions<Problem, View extends RowView<Problem>> {
 export type OperationSource = Buffer | 'said' | 'carried out' | 'found';
 
 /** A hash on its way into the state. All of it may be views. */
-interface Held<View> {
+interface Held<View, Hash extends HeldHash | null = HeldHash> {
   readonly view: View;
   readonly db: number;
   readonly key: Buffer;
   readonly entry: Entry;
-  readonly hash: HeldHash;
+  readonly hash: Hash;
   readonly expireAt: number;
-  readonly time: FoldTime;
+  readonly time: Pick<FoldTime, 'command'>;
   readonly newOp: 'c' | 'r';
 }
 
@@ -101,6 +123,22 @@ export class Settlement<Problem, View extends RowView<Problem>> {
     const value = this.#field.of(hash);
     if (value !== undefined && this.#isSaid(entry, hash, value, source)) this.#operate(held, view.operations, value);
     else this.#go(held, view.operations, value, source === 'found');
+  }
+
+  /**
+   * Compares the row of a key as it stands, or of none, with the published one, pending writes over it.
+   * @param acknowledge it is published in any case, since a write waits for it under this id
+   */
+  compare(
+    db: number,
+    key: Buffer,
+    entry: Entry,
+    time: Pick<FoldTime, 'command'>,
+    acknowledge: Buffer | null = null,
+  ): void {
+    const view = this.#options.viewOf(db, key);
+    const { current: hash, expireAt } = entry;
+    if (view !== undefined) this.#publish({ view, db, key, entry, hash, expireAt, time, newOp: 'c' }, acknowledge);
   }
 
   /** Whether the operation of a hash is one to be carried out now. */
@@ -222,14 +260,19 @@ export class Settlement<Problem, View extends RowView<Problem>> {
    * Publishes the hash when its row differs from the published one, or a client waits for it.
    * @returns what is wrong with a hash that is no row
    */
-  #publish(held: Held<View>, acknowledge: Buffer | null): { readonly problem: Problem } | undefined {
+  #publish(held: Held<View, HeldHash | null>, acknowledge: Buffer | null): { readonly problem: Problem } | undefined {
     const { view, db, key, entry, hash, expireAt, time, newOp } = held;
-    const { state, output } = this.#options;
+    const { state, output, through } = this.#options;
     const inherited = view.keepsAbsent ? inheritedFields(entry.mark) : NOTHING;
-    const fields = this.#picked.of(view, hash);
+    const picked = hash === null ? null : this.#picked.of(view, hash);
+    const fields = through === undefined ? picked : through.writes.over(db, key, picked, hash);
+    if (fields === null) {
+      this.#withdraw(held, acknowledge);
+      return undefined;
+    }
     const reading = view.read(key, this.#absent.filled(inherited, fields), expireAt);
     if (reading.kind === 'rejected') {
-      if (!rejects(entry.mark, reading.digest)) output.rejected(view, db, key, hash, reading.problem);
+      if (!rejects(entry.mark, reading.digest)) output.rejected(view, db, key, hash ?? fields, reading.problem);
       const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
       const mark = rejectedMark(reading.digest, known, inherited.length > 0);
       if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
@@ -243,7 +286,7 @@ export class Settlement<Problem, View extends RowView<Problem>> {
     const isMarked = mark === null ? entry.mark === null : entry.mark?.equals(mark) === true;
     const isNews = published === null || !equalBytes(row, 0, row.length, published, 0, published.length);
     if (!isNews && acknowledge === null) {
-      if (isMarked && holds(entry, hash, expireAt)) return undefined;
+      if (isMarked && hash !== null && holds(entry, hash, expireAt)) return undefined;
     } else {
       output.change({
         view,
@@ -261,9 +304,20 @@ export class Settlement<Problem, View extends RowView<Problem>> {
     return undefined;
   }
 
+  /** No row is to stand for the key, whatever it holds: pending writes say so, or have said otherwise before. */
+  #withdraw({ view, db, key, entry, hash, expireAt, time }: Held<View, HeldHash | null>, acknowledge: Buffer | null) {
+    const { state, output } = this.#options;
+    const { published: before, mark } = entry;
+    if (before !== null || acknowledge !== null) {
+      output.change({ view, db, key, op: 'd', before, after: null, command: time.command, acknowledge });
+    }
+    if (mark !== null) output.marked(view, db, key, null);
+    state.put(db, key, { current: hash, expireAt, published: null, mark: null });
+  }
+
   /** The hash is gone: delete or keep its row, by the policy of the cause. */
   remove(db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
-    const { state, viewOf, output } = this.#options;
+    const { state, viewOf, output, through } = this.#options;
     const view = viewOf(db, key);
     const { published } = entry;
     const place = this.#options.placeOf?.(key);
@@ -277,6 +331,10 @@ export class Settlement<Problem, View extends RowView<Problem>> {
     if (view.operations !== undefined && isKept(entry.mark)) {
       // An operation has said so.
       state.put(db, key, { current: null, expireAt: 0, published, mark: entry.mark });
+      return;
+    }
+    if (through !== undefined && through.writes.of(db, key).length > 0) {
+      this.compare(db, key, { ...entry, current: null, expireAt: 0 }, { command: cause });
       return;
     }
     if (place === 'leaving' && (published !== null || entry.mark !== null)) {

@@ -120,6 +120,11 @@ export class MappingView implements RowView<RowProblem> {
     return this.mapping.before && row.readUInt32BE(0) === this.#options.valueSchemaId ? row.subarray(ROW_HEADER) : null;
   }
 
+  /** Whether the key can be that of a row. */
+  fits(key: Buffer): boolean {
+    return this.mapping.key.parse(key) !== undefined;
+  }
+
   policy(cause: RemovalCause): RemovalPolicy {
     return this.mapping.removals[cause];
   }

@@ -23,6 +23,9 @@ export interface StateTag {
   readonly sequence: number;
 }
 
+/** From this number on, databases hold what is none of Redis' keys. */
+export const ASIDE = 2 ** 32;
+
 /** The changes since the last seal, ready to be written. */
 export interface SealedBatch {
   readonly tag: StateTag;
@@ -49,7 +52,7 @@ export interface StateStore {
    * returned, of this key or another. A packed hash that is large becomes a wide one.
    */
   put(db: number, key: Buffer, entry: Entry): void;
-  /** Databases that hold entries, ascending. */
+  /** Databases of Redis that hold entries, ascending: those below `ASIDE`. */
   databases(): number[];
   /** How many entries a database holds. */
   count(db: number): number;

@@ -6,7 +6,7 @@ import { EntryReader } from './entry.ts';
 import type { OperationWriter } from './operations.ts';
 import type { Table } from './table.ts';
 
-/** The buckets of a database's wide hashes stand in the table and in the log as a database of this number more. */
+/** The buckets of a database's wide hashes stand in the table and in the log as a database of this number more (port.ts: `ASIDE`). */
 const BUCKETS = 2 ** 40;
 /** A bucket's key is that of its hash and four bytes, its number. */
 const NUMBER_BYTES = 4;
@@ -28,11 +28,6 @@ export class Shelf implements BucketShelf {
     this.#table = table;
     this.#operations = operations;
     this.limits = limits;
-  }
-
-  /** Whether this database of the table is one of buckets. */
-  static has(db: number): boolean {
-    return db >= BUCKETS;
   }
 
   read(db: number, key: Buffer, bucket: number): Buffer | null {

@@ -8,7 +8,7 @@ import { EntryReader, isWide, type EncodedEntry } from './entry.ts';
 import type { FolderLock } from './lock.ts';
 import type { StateLog } from './log.ts';
 import { OperationWriter } from './operations.ts';
-import type { Census, Entry, SealedBatch, StateStore } from './port.ts';
+import { ASIDE, type Census, type Entry, type SealedBatch, type StateStore } from './port.ts';
 import { FRAME_BYTES } from './segment.ts';
 import { Shelf } from './shelf.ts';
 import type { Table } from './table.ts';
@@ -84,7 +84,7 @@ export class LoggedStore implements StateStore {
     return this.#parts.table
       .databases()
       .map((database) => database.number)
-      .filter((db) => !Shelf.has(db));
+      .filter((db) => db < ASIDE);
   }
 
   count(db: number): number {

@@ -261,6 +261,25 @@ test('sinks that acknowledge commands write the mapping, and the field # is no c
   );
 });
 
+test('rows are written through where a sink acknowledges them, and nothing else is staged there', () => {
+  const person = (options: string): string =>
+    replaced('key: person:{person_id}', `key: person:{person_id}\n    ${options}`);
+  const through = person('writeThrough: true\n    acknowledge: [warehouse]');
+  const options = good(through).mappings.person;
+  assert.deepEqual([options?.operations, options?.writeThrough], [true, { timeout: 10_000 }]);
+  assert.deepEqual(good(through.replace('true', '{ timeout: 2s }')).mappings.person?.writeThrough, { timeout: 2000 });
+  assert.equal(good(minimal).mappings.person?.writeThrough, false);
+  assert.match(only(person('writeThrough: true')), /^mappings\.person\.writeThrough: is set, and no sink says when/);
+  assert.match(
+    only(through.replace('sinks:', "  other: { key: '__{id}', fields: {} }\nsinks:")),
+    /^mappings\.other\.key: is .*, which overlaps the keys at which person is staged/,
+  );
+  assert.match(
+    only(through.replace("url: 'redis://127.0.0.1:6379'", "nodes: ['a:1']")),
+    /writeThrough: is set, and .* Redis Cluster/,
+  );
+});
+
 test('key types name placeholders', () => {
   good(replaced('key: person:{person_id}', 'key: person:{person_id}\n    keyTypes: { person_id: long }'));
   assert.match(

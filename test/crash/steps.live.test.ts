@@ -45,6 +45,9 @@ const fillSteps = ['source.fill-page', 'source.fill-refolded', 'source.fill-vani
 /** Passed only where operations ask for something: test/source-connector/operations.live.test.ts ends a source there. */
 const effectSteps = ['source.effects'] as const;
 
+/** Passed only where rows are written through: test/source-connector/write-through/ ends a source there. */
+const throughSteps = ['source.verdict-due', 'source.verdict-written'] as const;
+
 /** Steps that a life passes once. */
 const once = new Set<string>(['send.claimed']);
 
@@ -58,6 +61,7 @@ test('every named step of the sources is one that these tests end a process at',
     ...keyEventSteps,
     ...fillSteps,
     ...effectSteps,
+    ...throughSteps,
   ];
   const ended = [...sourceSteps, ...sinkSteps, ...seldom];
   assert.deepEqual([...new Set(named)], ended.sort());

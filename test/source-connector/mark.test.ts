@@ -6,6 +6,7 @@ import {
   inheritingMark,
   keptMark,
   markRecord,
+  pendingMark,
   readMarkRecord,
   rejectedMark,
   rejects,
@@ -26,6 +27,7 @@ test('what the record of a mark says is read back, whatever the key holds', () =
     { mark: inheritingMark(fields), kept: false },
     { mark: rejectedMark(Buffer.from([7, 0]), fields), kept: false },
     { mark: rejectedMark(Buffer.from([7, 0]), fields, true), kept: false },
+    { mark: pendingMark(fields), kept: false },
     { mark: null, kept: false },
   ];
   for (const key of keys) {

@@ -68,7 +68,7 @@ export interface TestWorker {
 export function createWorker(
   scope: Scope,
   config: Config,
-  options: Pick<SinkWorkerOptions, 'confirmedOrphans'> = {},
+  options: Partial<Pick<SinkWorkerOptions, 'confirmedOrphans' | 'sink'>> = {},
 ): TestWorker {
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({
