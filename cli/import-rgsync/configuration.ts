@@ -9,6 +9,8 @@ interface Mapping {
   readonly version?: string;
   readonly table: string;
   readonly fields: Readonly<Record<string, string>>;
+  readonly writeThrough?: true;
+  readonly acknowledge?: readonly string[];
 }
 
 interface Sink {
@@ -25,10 +27,11 @@ export function configurationOf(pipeline: string, { registrations, notes }: Reci
   const mappings = new Map<string, Mapping>();
   const sinks = new Map<string, Sink>();
   const names = new Map<Connection, string>();
-  for (const registration of registrations) {
+  // One through Redis often says no more of its keys than "__": a mapping of the same table does.
+  const inOrder = [...registrations].sort((a, b) => Number(a.through) - Number(b.through));
+  for (const registration of inOrder) {
     tellDifferences(registration, all);
-    if (registration.through) continue;
-    const mapping = mappingOf(registration, all);
+    const mapping = registration.through ? throughOf(registration, mappings, all) : mappingOf(registration, all);
     if (typeof mapping === 'string') {
       all.push({ line: registration.line, text: `the registration is left out: ${mapping}` });
       continue;
@@ -39,12 +42,12 @@ export function configurationOf(pipeline: string, { registrations, notes }: Reci
       all.push({ line: registration.line, text });
       continue;
     }
-    mappings.set(name, mapping);
     const { connection } = registration;
     const sinkName = names.get(connection) ?? freeName(connection.kind, sinks);
     names.set(connection, sinkName);
     const sink = sinks.get(sinkName) ?? { place: sinkOf(sinkName, connection, all), mappings: [] };
-    sink.mappings.push(name);
+    if (!sink.mappings.includes(name)) sink.mappings.push(name);
+    mappings.set(name, registration.through ? { ...mapping, writeThrough: true, acknowledge: [sinkName] } : mapping);
     sinks.set(sinkName, sink);
   }
   const document = new Document({
@@ -72,13 +75,32 @@ function commentOf(notes: readonly Note[]): string {
   return [...general, ...new Set(sorted)].map((line) => ` ${line}`).join('\n');
 }
 
-function tellDifferences({ through, parameters, line, exactlyOnce }: Registration, notes: Note[]): void {
-  if (through) notes.push({ line, text: 'RGWriteThrough is left out: rows are written behind Redis only' });
+function tellDifferences({ parameters, line, exactlyOnce }: Registration, notes: Note[]): void {
   if (exactlyOnce)
     notes.push({ line, text: 'no exactly-once table is needed: afterwrite_offsets stands in its place' });
   const transform = parameters.get('transform');
   if (transform !== undefined) notes.push({ line, text: 'transform is left out: hashes are carried as they are' });
   if (parameters.has('eventTypes')) notes.push({ line, text: 'eventTypes is left out: every change counts' });
+}
+
+/** The mapping of a registration through Redis, whose prefix is that of staging keys, or why there is none. */
+function throughOf(
+  registration: Registration,
+  mappings: ReadonlyMap<string, Mapping>,
+  notes: Note[],
+): Mapping | string {
+  const { parameters, table } = registration;
+  const staged = parameters.get('keysPrefix');
+  if (staged?.kind !== 'text') return `its keysPrefix is not read${sourceOf(staged)}`;
+  const [, prefix] = /^__\{([^{}]+?):?$/.exec(staged.text) ?? [];
+  if (prefix !== undefined) {
+    return mappingOf(
+      { ...registration, parameters: new Map([...parameters, ['keysPrefix', { kind: 'text', text: prefix }]]) },
+      notes,
+    );
+  }
+  const same = [...mappings.values()].find((mapping) => table.kind === 'text' && mapping.table === table.text);
+  return same ?? `${staged.text} does not say which keys it is for: add a mapping with writeThrough: true`;
 }
 
 /** The mapping of a registration, or why there is none. */

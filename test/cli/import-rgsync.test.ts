@@ -124,6 +124,7 @@ test('what is not read is named with its line, and nothing is guessed from what 
     "RGWriteThrough(GB, '__', {'a': 'a'}, PostgresConnector(connection, 'persons', 'person_id'), 'D')",
   );
   assert.deepEqual(Object.keys(config.mappings), ['whole']);
+  assert.deepEqual(config.mappings['whole']?.acknowledge, Object.keys(config.sinks), 'of the same table');
   assert.deepEqual(notes, [
     'line 3: set POSTGRES_USER: not read: user(…) (line 3)',
     "line 3: set POSTGRES_PASSWD: not read: '…' + '…' (line 3)",
@@ -133,8 +134,34 @@ test('what is not read is named with its line, and nothing is guessed from what 
     "line 8: the registration is left out: its mappings are not read: fields['…'] = '…' (line 7)",
     'line 9: the registration is left out: its keysPrefix is not read: prefix (line 9)',
     "line 10: not read: for one in ['…', '…']:",
-    'line 12: RGWriteThrough is left out: rows are written behind Redis only',
   ]);
+});
+
+test('a registration through Redis is one with writeThrough, beside one behind Redis or alone', async (t) => {
+  const { config, notes } = await imported(
+    t,
+    ...imports,
+    "connection = PostgresConnection('u', 'p', 'h/d')",
+    persons,
+    "RGWriteThrough(GB, '__', {'a': 'a'}, connector, 'A')",
+    "RGWriteBehind(GB, 'person', {'a': 'a'}, connector, 'B')",
+    "cars = PostgresConnector(connection, 'cars', 'car_id')",
+    "RGWriteThrough(GB, keysPrefix='__{car:', mappings={'color': 'color'}, connector=cars, name='C')",
+    "RGWriteThrough(GB, '__', {'a': 'a'}, PostgresConnector(connection, 'others', 'id'), 'D')",
+  );
+  const [sink = ''] = Object.keys(config.sinks);
+  for (const key of ['person:{person_id}', 'car:{car_id}']) {
+    const mapping = Object.values(config.mappings).find((one) => one.key === key);
+    assert.deepEqual(mapping?.writeThrough, { timeout: 10_000 }, key);
+    assert.deepEqual(mapping.acknowledge, [sink]);
+  }
+  assert.deepEqual(config.sinks[sink]?.mappings, ['person', 'car']);
+  assert.deepEqual(
+    notes.filter((note) => note.includes('left out')),
+    [
+      'line 9: the registration is left out: __ does not say which keys it is for: add a mapping with writeThrough: true',
+    ],
+  );
 });
 
 test('what differs from the recipe, and what has no sink here, is said', async (t) => {
