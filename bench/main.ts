@@ -20,6 +20,7 @@ const benchmarks: ReadonlyMap<string, Entry> = new Map([
       load: async () => (await import('./source/index.ts')).source,
     },
   ],
+  ['write-through', { parts: [], load: async () => (await import('./write-through/index.ts')).writeThrough }],
   ['sinks', { parts: databaseKinds, load: async () => (await import('./sinks/index.ts')).sinks }],
 ]);
 

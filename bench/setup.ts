@@ -20,6 +20,8 @@ export interface SetupOptions {
   readonly redis: string;
   /** Each names the prefix of its keys, too, and unless a sink says otherwise its table. */
   readonly mappings: readonly string[];
+  /** What each mapping says beside its key and fields. */
+  readonly mapping?: Readonly<Record<string, unknown>>;
   /** Records of one Kafka transaction, at most. */
   readonly sourceBatch: number;
   /** Sinks, by name; they share a port, so that one of them runs at a time. */
@@ -28,13 +30,14 @@ export interface SetupOptions {
 
 /** Writes a configuration for servers; the defaults hold for what it does not say. */
 export async function makeSetup(servers: Servers, options: SetupOptions): Promise<Setup> {
-  const { pipeline, redis, mappings, sourceBatch, sinks } = options;
+  const { pipeline, redis, mappings, mapping = {}, sourceBatch, sinks } = options;
   const folder = join(servers.folder, pipeline);
   await mkdir(folder);
   const ports = { source: await freePort(), sink: await freePort() };
   const mappingOf = (name: string) => ({
     key: `${name}:{person_id}`,
     fields: { first_name: 'first', last_name: 'last', age: { column: 'age', type: 'int' } },
+    ...mapping,
   });
   const config = {
     pipeline,
