@@ -133,6 +133,10 @@ export class Decider {
       }
       fault('source.verdict-due');
       const stands = await decide(connection, write, verdict);
+      if (stands === undefined) {
+        this.#watch(number, LATEST_MS);
+        return;
+      }
       fault('source.verdict-written');
       if (known === undefined) this.#options.news.writtenThrough(terms?.mapping ?? '', stands);
       this.#watch(number, SEEN_WITHIN_MS, verdict);

@@ -61,6 +61,11 @@ local kind = redis.call('TYPE', KEYS[1])['ok']
 if verdict == 'done' and kind ~= 'none' and kind ~= 'hash' then
   verdict, why = 'failed', 'the key holds no hash'
 end
+if verdict == 'done' and kind == 'hash' then
+  -- An operation that removes the hash is being carried out: what comes after it is not to keep it.
+  local before = redis.call('HGET', KEYS[1], '#')
+  if before and (string.sub(before, 1, 1) == '-' or string.sub(before, 1, 1) == '~') then return 'wait' end
+end
 if verdict == 'done' and operation == '~' and kind == 'hash' and digest() ~= ARGV[4] then
   verdict, why = 'failed', 'the hash was written while it was to be deleted'
 end
@@ -92,14 +97,14 @@ return verdict
 
 /**
  * Decides on a write, once, whoever asks and how often.
- * @returns what stands then: what was asked for, or what was decided before
+ * @returns what stands then: what was asked for, or what was decided before; undefined while the hash waits to be removed by an operation
  * @throws AfterwriteError as ControlConnection.call
  */
 export async function decide(
   connection: ControlConnection,
   write: PendingWrite,
   verdict: Verdict,
-): Promise<'done' | 'failed'> {
+): Promise<'done' | 'failed' | undefined> {
   const { db, key, number, operation, id, token, fields, expected } = write;
   const staged = unpackStrings(fields);
   const said = acknowledgementArguments({
@@ -122,7 +127,8 @@ export async function decide(
       ...(token === undefined ? [] : [TOKEN, token]),
     ],
   );
-  return asText(answer) === 'done' ? 'done' : 'failed';
+  const stands = asText(answer);
+  return stands === 'done' || stands === 'failed' ? stands : undefined;
 }
 
 /** The stream in which sinks report that they have written the row of a write. */

@@ -103,10 +103,21 @@ describe('rule 23: the script of a verdict', () => {
     await redis.hset(STAGING, 'name', 'Ann', '#', '+a');
     await decide(connection, write({ operation: '+', id: 'a' }), DONE);
     assert.deepEqual(await redis.hgetall('person:1'), { name: 'Ann', '#': '+a' });
+    await redis.hdel('person:1', '#');
     const fields = Buffer.alloc(0);
     await decide(connection, write({ operation: '-', id: 'b', fields, number: 1_700_000_000_000_002 }), DONE);
     assert.deepEqual(await redis.hgetall('person:1'), { name: 'Ann', '#': '-b' });
     assert.deepEqual(await told(redis, 'a'), []);
+  });
+
+  it('waits until an operation has removed the hash', async (t) => {
+    const { redis, connection } = await begin(t);
+    await redis.hset('person:1', 'name', 'Old', '#', '-b');
+    assert.equal(await decide(connection, write({ id: 'a' }), DONE), undefined);
+    assert.deepEqual(await redis.hgetall('person:1'), { name: 'Old', '#': '-b' });
+    await redis.del('person:1');
+    assert.equal(await decide(connection, write({ id: 'a' }), DONE), 'done');
+    assert.deepEqual(await redis.hgetall('person:1'), { name: 'Ann' });
   });
 
   it('fails where the key holds another type', async (t) => {
