@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Acknowledgement } from '../../clients/redis/index.ts';
+import { abortable } from '../../ops/abortable.ts';
 import { AfterwriteError, reasonOf } from '../../ops/errors/index.ts';
 import { fault } from '../../ops/faults.ts';
 import { retryUntilDone, type RetryOptions, type RetryWait } from '../../ops/retry.ts';
@@ -140,7 +141,8 @@ export class PartitionOutbox {
   async #send(batch: readonly OutboxRow[], retry: RetryOptions): Promise<void> {
     const { send, sink, store, listener } = this.#settings;
     const acknowledgements = batch.map((row) => acknowledgementOf(row, sink));
-    const outcomes = await retryUntilDone(() => send(acknowledgements), retry);
+    // A Redis that does not answer holds up no end: what was sent without an answer is sent again.
+    const outcomes = await retryUntilDone(() => abortable(send(acknowledgements), retry.signal), retry);
     fault('sink.acknowledgements-sent');
     await store.drop(batch, retry);
     this.#queue.splice(0, batch.length);
