@@ -64,7 +64,7 @@ export interface TestWorker {
   readonly lines: Record<string, unknown>[];
 }
 
-/** A worker of that sink; it is stopped after the test. */
+/** A worker of that sink, or of another one; it is stopped after the test. */
 export function createWorker(
   scope: Scope,
   config: Config,
