@@ -118,8 +118,8 @@ async function batchesOf({ broker, target, registry, rows }: Source): Promise<Me
 }
 
 /** The same change, with values that were read once. */
-function read({ key, keyText, keyValues, isRemoval, values, version, offset }: Change): Change {
-  return { key, keyText, keyValues, isRemoval, values, version, offset };
+function read({ key, keyText, keyValues, isRemoval, isTombstone, values, version, offset }: Change): Change {
+  return { key, keyText, keyValues, isRemoval, isTombstone, values, version, offset };
 }
 
 const [argument = ''] = process.argv.slice(2);

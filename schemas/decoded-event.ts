@@ -28,6 +28,8 @@ export interface DecodedEvent {
   readonly keyValues: readonly ColumnValue[];
   /** Whether the row is to be deleted. */
   readonly isRemoval: boolean;
+  /** Whether the record has no value: what compaction leaves of a delete, which stands behind the event that says more. */
+  readonly isTombstone: boolean;
   /** Values of the other columns, in the order of the mapping; null when the row is to be deleted. */
   readonly values: readonly ColumnValue[] | null;
   /** Orders the events of a key, microseconds; undefined only for a bare tombstone that does not carry it. */
@@ -52,6 +54,7 @@ function commandIdOf({ headers }: EventRecord): string | undefined {
 export class ReadEvent implements DecodedEvent {
   readonly key: Buffer;
   readonly keyValues: readonly ColumnValue[];
+  readonly isTombstone: boolean;
   readonly values: readonly ColumnValue[] | null;
   readonly version: bigint | undefined;
   readonly offset: number;
@@ -63,10 +66,11 @@ export class ReadEvent implements DecodedEvent {
     values: readonly ColumnValue[] | null,
     version: bigint | undefined,
   ) {
-    const { bytes, keyStart, keyEnd, offset } = record;
+    const { bytes, keyStart, keyEnd, valueStart, offset } = record;
     this.key = bytes.subarray(keyStart, keyEnd);
     this.commandId = commandIdOf(record);
     this.keyValues = keyValues;
+    this.isTombstone = valueStart < 0;
     this.values = values;
     this.version = version;
     this.offset = offset;
@@ -133,6 +137,10 @@ export class WalkedRecord implements DecodedEvent {
   /** Read anew each time. */
   get commandId(): string | undefined {
     return commandIdOf(this.#record);
+  }
+
+  get isTombstone(): boolean {
+    return false;
   }
 
   get isRemoval(): boolean {

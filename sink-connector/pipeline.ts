@@ -7,6 +7,7 @@ import type { PartitionOutbox } from './acknowledge/partition-outbox.ts';
 import { feed, type FedBatch, type FeedLimits } from './consume/feed.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import { decodeRecords } from './decode/records.ts';
+import { everyEvent } from './merge/every-event.ts';
 import { lastEvents } from './merge/last-event.ts';
 import type { PartitionOrphans } from './orphans/partition-orphans.ts';
 import type { OffsetWatch } from './offset-watch.ts';
@@ -159,7 +160,7 @@ async function store(
   const guarded = writer.ordersByVersion || table.versionColumn !== undefined;
   const { changes, failure } = await retryUntilDone(() => decodeRecords(decoder, batch.lists, guarded), retry);
   const kept = outbox?.collect(changes);
-  const merged = lastEvents(changes, guarded);
+  const merged = writer.keepsEveryEvent ? everyEvent(changes) : lastEvents(changes, guarded);
   const to = failure?.offset ?? batch.to;
   if (to > batch.from) {
     const startedAt = performance.now();

@@ -174,7 +174,7 @@ export class SinkWorker {
       ownOffset: ({ topic, partition }) => this.#partitions.get(placeOf(topic, partition))?.nextOffset,
       storedOffsets: () => writer.readOffsets(),
     });
-    const orphans = this.#orphanSettings();
+    const orphans = this.#orphanSettings(writer);
     return { writer, watch, orphans, targets, clusterId, sender, masters, positions, commits };
   }
 
@@ -276,12 +276,12 @@ export class SinkWorker {
     }
   }
 
-  #orphanSettings(): OrphanSettings {
+  #orphanSettings(writer: DatabaseWriter): OrphanSettings {
     const { config, confirmedOrphans: confirmed } = this.#options;
     const { policy, breaker } = this.#config.orphans;
     const settings = new TopicSettings(this.#client);
     return {
-      policy,
+      policy: writer.keepsEveryEvent ? 'keep' : policy,
       breaker: { ...breaker, confirmed },
       turns: new Turns(),
       retention: (topic) => settings.of(topic),

@@ -43,5 +43,5 @@ export async function removeOrphans(
 /** At the row's own version. A version that is NULL counts as 0, as everywhere under a guard. */
 function deletionOf({ key, keyValues, version }: Orphan, { to }: OffsetMove): Change {
   const place = { key, keyText: key.toString('latin1'), keyValues, offset: Number(to) };
-  return { ...place, isRemoval: true, values: null, version: version ?? 0n };
+  return { ...place, isRemoval: true, isTombstone: false, values: null, version: version ?? 0n };
 }

@@ -148,6 +148,11 @@ export interface Capabilities {
    *   `commit` and `rollback` do nothing then, and every change must have a version.
    */
   readonly commit: 'transaction' | 'timestamp';
+  /**
+   * Whether every event is added to what was written before, and no row is ever replaced: then changes are not reduced
+   * (merge/every-event.ts), and there are no rows that a topic could lack.
+   */
+  readonly appends?: true;
 }
 
 /** What a sink may do to tables that do not fit. */

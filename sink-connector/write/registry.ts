@@ -4,6 +4,7 @@ import { mysql } from './mysql/options.ts';
 import { oracle } from './oracle/options.ts';
 import type { Dialect, DialectModule, DialectOptions } from './port.ts';
 import { postgres } from './postgres/options.ts';
+import { redisStream } from './redis-stream/options.ts';
 import { snowflake } from './snowflake/options.ts';
 import { sqlite } from './sqlite/options.ts';
 
@@ -16,6 +17,7 @@ const entries = {
   postgres: { options: postgres, driver: 'pg', load: () => import('./postgres/index.ts') },
   mysql: { options: mysql, driver: 'mysql2', load: () => import('./mysql/index.ts') },
   oracle: { options: oracle, driver: 'oracledb', load: () => import('./oracle/index.ts') },
+  'redis-stream': { options: redisStream, driver: 'ioredis', load: () => import('./redis-stream/index.ts') },
   snowflake: { options: snowflake, driver: 'snowflake-sdk', load: () => import('./snowflake/index.ts') },
   sqlite: { options: sqlite, driver: 'libsql', load: () => import('./sqlite/index.ts') },
 };

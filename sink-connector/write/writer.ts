@@ -94,6 +94,11 @@ export class DatabaseWriter {
     return this.#dialect.capabilities.commit === 'timestamp';
   }
 
+  /** Whether every event is written, and not the last one of each key. */
+  get keepsEveryEvent(): boolean {
+    return this.#dialect.capabilities.appends === true;
+  }
+
   /**
    * Looks at every table before the first event is read, and makes what is missing where the options allow it. Columns
    * that go missing later are made again in the same way.

@@ -1,7 +1,7 @@
 import { type ColumnType, type ColumnValue, ofType, type TypeTable } from '../../../schemas/index.ts';
 import type { SqlValue } from './connection.ts';
 import { resultCodes, SqliteProblem } from './errors.ts';
-import { dateText, timestampText } from './time-text.ts';
+import { dateText, timestampText } from '../sql/time-text.ts';
 
 type Present = NonNullable<ColumnValue>;
 

@@ -64,6 +64,10 @@ export function acknowledgementTests(binding: ContractBinding): void {
 
   test('each id of a batch is told of once, a refused row with its reason, and a replay tells nobody', async (t) => {
     const [stage, redis] = await Promise.all([Stage.open(t, binding), startRedis(t)]);
+    if (stage.appends) {
+      t.skip('it takes everything');
+      return;
+    }
     const refused = await stage.database.createChecked();
     const config = parsed(acknowledging(stage.database, redis, false));
     const log = await EventLog.create(t, config, 'person');

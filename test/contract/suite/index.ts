@@ -14,6 +14,33 @@ import { tableTests } from './tables.ts';
 import { typeTests } from './types.ts';
 import { waitingTests } from './waiting.ts';
 
+/**
+ * The same for what keeps every event and no rows; its rows are the last entry of each key. Left out are the tests of what it
+ * has not: tables whose columns could not fit, schemas of which rows are left, a guard of versions and replays under it (a
+ * replay adds the events once more), rows that it does not take, and rows that the topic lacks. Its own tests kill it, and
+ * show that each event is kept once and in its order, which the last entries do not tell.
+ */
+export function registerAppendContract(binding: ContractBinding): void {
+  describe(`${binding.kind}: the last entries`, () => {
+    rowTests(binding);
+  });
+  describe(`${binding.kind}: owners and offsets (rule 14)`, () => {
+    ownershipTests(binding);
+  });
+  describe(`${binding.kind}: lost connections, logins`, () => {
+    waitingTests(binding);
+  });
+  describe(`${binding.kind}: values of every type`, () => {
+    typeTests(binding);
+  });
+  describe(`${binding.kind}: acknowledgements (rule 22)`, () => {
+    acknowledgementTests(binding);
+  });
+  describe(`${binding.kind}: outages`, () => {
+    outageTests(binding);
+  });
+}
+
 /** What a database must do to be written to exactly once: the same for each, told apart by what it declares. */
 export function registerContract(binding: ContractBinding): void {
   describe(`${binding.kind}: rows`, () => {

@@ -113,6 +113,10 @@ export function rowTests(binding: ContractBinding): void {
 
   test('all keys that stand in a table are read page by page, as events carry them', async (t) => {
     const stage = await Stage.open(t, binding);
+    if (stage.appends) {
+      t.skip('it has no rows');
+      return;
+    }
     const log = await stage.own(visits);
     const keys = Array.from({ length: 21_000 }, (_, n) => [`r${n % 3}`, 9_007_199_254_730_990n + BigInt(n), n % 7]);
     for (let at = 0; at < keys.length; at += 5000) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { AfterwriteError } from '../../../ops/errors/index.ts';
 import type { RetryOptions } from '../../../ops/retry.ts';
 import type { Change, ColumnValue } from '../../../sink-connector/decode/change.ts';
+import { everyEvent } from '../../../sink-connector/merge/every-event.ts';
 import { lastEvents } from '../../../sink-connector/merge/last-event.ts';
 import type { Dialect, SetupOptions, StoredOffset, TargetTable } from '../../../sink-connector/write/port.ts';
 import { createDialect } from '../../../sink-connector/write/registry.ts';
@@ -92,9 +93,14 @@ export class Stage {
     return this.dialect.capabilities.commit === 'transaction';
   }
 
-  /** The table with a guard of versions, where a version that rows carry anyhow is none. */
+  /** Whether every event is kept, and no row. */
+  get appends(): boolean {
+    return this.dialect.capabilities.appends === true;
+  }
+
+  /** The table with a guard of versions, where there are rows, and a version that they carry anyhow is none. */
   guarded(table: TargetTable): TargetTable {
-    return this.transactional ? { ...table, versionColumn: 'v' } : table;
+    return this.transactional && !this.appends ? { ...table, versionColumn: 'v' } : table;
   }
 
   async prepare(tables: readonly TargetTable[], options = created): Promise<void> {
@@ -141,10 +147,11 @@ export class Log {
     const { owner, epoch } = this.owned;
     const guarded = this.#table.versionColumn !== undefined || !this.#stage.transactional;
     const to = this.next + BigInt(Math.max(changes.length, 1));
+    const events = this.#stage.appends ? changes.map((change, offset) => ({ ...change, offset })) : changes;
     return {
       table: this.#table,
-      changes: lastEvents(changes, guarded),
-      events: changes,
+      changes: this.#stage.appends ? everyEvent(events) : lastEvents(events, guarded),
+      events,
       move: { ...partition, owner, epoch, from: this.next, to, caughtUp: true },
     };
   }

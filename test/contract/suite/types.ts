@@ -176,9 +176,10 @@ export function typeTests(binding: ContractBinding): void {
     const session = await stage.dialect.connect();
     t.after(() => session.close());
     await session.begin();
-    const { changes } = log.batch(written('1', text, 1));
+    const { changes, move } = log.batch(written('1', text, 1));
     if (binding.traits.nulInText) {
       await session.apply(persons, changes);
+      assert.equal(await session.moveOffset(move), 1);
       await session.commit();
       assert.deepEqual(await stage.rows(persons), [['1', text, '1']]);
     } else {

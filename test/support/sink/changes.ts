@@ -20,12 +20,20 @@ export type TestKey = ColumnValue | readonly ColumnValue[];
 /** A row that was written, as the decode stage hands it on. The key's bytes are its columns' texts. */
 export function upsert(key: TestKey, values: readonly ColumnValue[], version = 1n, offset = 0): Change {
   const keyValues = partsOf(key);
-  return { ...keyOf(Buffer.from(keyValues.join('\u001f'))), keyValues, isRemoval: false, values, version, offset };
+  return {
+    ...keyOf(Buffer.from(keyValues.join('\u001f'))),
+    keyValues,
+    isRemoval: false,
+    isTombstone: false,
+    values,
+    version,
+    offset,
+  };
 }
 
 /** A row that was deleted. */
 export function removal(key: TestKey, version = 1n, offset = 0): Change {
-  return { ...upsert(key, [], version, offset), isRemoval: true, values: null };
+  return { ...upsert(key, [], version, offset), isRemoval: true, isTombstone: true, values: null };
 }
 
 /** The parts of a change that say its key. */

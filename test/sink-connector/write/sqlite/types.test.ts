@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { storageOf } from '../../../../sink-connector/write/sqlite/table-shape.ts';
-import { dateText, timestampText } from '../../../../sink-connector/write/sqlite/time-text.ts';
+import { dateText, timestampText } from '../../../../sink-connector/write/sql/time-text.ts';
 import { encoderOf } from '../../../../sink-connector/write/sqlite/types.ts';
 
 test('days and times are texts that SQLite reads, and exact beyond its years, too', () => {

@@ -4,7 +4,7 @@ const yearsOfCycle = 400n;
 const microsOfDay = 86_400_000_000n;
 
 /**
- * Days since the epoch as SQLite's date functions read them: `2026-11-24`. Beyond the years 0 to 9999, which is all
+ * Days since the epoch as SQLite's date functions, and most others, read them: `2026-11-24`. Beyond the years 0 to 9999, which is all
  * they know, the year has a sign and six digits or more, as in ISO 8601.
  */
 export function dateText(days: bigint): string {
