@@ -53,6 +53,8 @@ export interface ShardWorkerOptions extends ShardSettings {
   readonly mayClaim: (signal: AbortSignal) => Promise<void>;
   /** Agrees with Kafka and the registry, at the beginning of each life. */
   readonly agree: () => Promise<readonly Contract[]>;
+  /** Whether a mapping has operations. */
+  readonly operations: boolean;
   /** Whether it begins with a full resync, wherever the committed position stands. */
   readonly resync: boolean;
   readonly log: Logger;
@@ -82,7 +84,7 @@ export class ShardWorker {
   #mode: SourceMode;
 
   constructor(options: ShardWorkerOptions) {
-    const { place, spillBytes, stateFolder, toleratedOutageMs, log, metrics, stopping } = options;
+    const { place, spillBytes, stateFolder, toleratedOutageMs, operations, log, metrics, stopping } = options;
     this.#options = options;
     this.#folder = shardFolder(stateFolder, place.shard);
     this.#resync = options.resync;
@@ -124,7 +126,7 @@ export class ShardWorker {
     const onBacklog = ({ size, rate }: { size: number; rate: number }): void => {
       metrics.backlog(size, rate);
     };
-    this.#watch = new ServerWatch({ endpoint, toleratedOutageMs, onWarning, onBacklog });
+    this.#watch = new ServerWatch({ endpoint, toleratedOutageMs, operations, onWarning, onBacklog });
   }
 
   /** Whether it has stopped because a person has to act. */

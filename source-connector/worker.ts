@@ -232,6 +232,7 @@ export class SourceWorker {
       place,
       agree: () => this.#agree(),
       mayClaim: async (until) => this.#group?.holds(until),
+      operations: this.#options.mappings.some(({ operations }) => operations),
       resync: this.#options.resync === true && !this.#begun.has(shard),
       log,
       metrics,

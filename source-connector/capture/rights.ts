@@ -20,10 +20,32 @@ const wanted: readonly { readonly commands: readonly Command[]; readonly otherwi
   { commands: [['ROLE']], otherwise: 'it cannot be told whether a master is followed' },
 ];
 
-/** The warning for a user who lacks rights; undefined for one who has all. @throws AfterwriteError as ControlConnection.call */
-export async function missingRights(connection: ControlConnection): Promise<string | undefined> {
+/** What operations ask for on the master (operations/effect-script.ts). It is queued, and never run. */
+const ofOperations: readonly Command[] = [
+  ['EVALSHA', '', 0],
+  ['EVAL', '', 0],
+  ['EXISTS', ''],
+  ['HGET', '', '#'],
+  ['HLEN', ''],
+  ['HDEL', '', '#'],
+  ['DEL', ''],
+  ['XADD', '', '*', 'status', 'done'],
+  ['XRANGE', '', '-', '+'],
+  ['EXPIRE', '', 3600],
+];
+
+/**
+ * The warning for a user who lacks rights; undefined for one who has all.
+ * @param operations whether a mapping has operations
+ * @throws AfterwriteError as ControlConnection.call
+ */
+export async function missingRights(connection: ControlConnection, operations: boolean): Promise<string | undefined> {
   const missing: string[] = [];
   const losses: string[] = [];
+  if (operations) {
+    missing.push(...(await refusedWhenQueued(connection, ofOperations)));
+    if (missing.length > 0) losses.push('the source stops at the first operation (the field #)');
+  }
   for (const { commands, otherwise } of wanted) {
     let lacks = false;
     for (const command of commands) {
@@ -39,6 +61,16 @@ export async function missingRights(connection: ControlConnection): Promise<stri
     `REDIS_NO_PERMISSION: the Redis user ${user} lacks rights, and without them ${losses.join('; ')}. ` +
     `Run ACL SETUSER ${user} ${missing.join(' ')}.`
   );
+}
+
+/** Which commands the server would not run, without running any: one of the queue is wrong. */
+async function refusedWhenQueued(connection: ControlConnection, commands: readonly Command[]): Promise<string[]> {
+  if (!(await isPermitted(connection, ['MULTI']))) return [];
+  const wrong = connection.call('HDEL').catch(() => undefined);
+  const queued = await Promise.all(commands.map((command) => isPermitted(connection, command)));
+  await wrong;
+  await isPermitted(connection, ['EXEC']);
+  return commands.filter((_, index) => queued[index] === false).map(([name]) => `+${name.toLowerCase()}`);
 }
 
 /** A key that the user may not touch says nothing of the command; that an EXEC has no MULTI neither. */

@@ -8,6 +8,8 @@ export interface ServerWatchOptions {
   readonly endpoint: ResolveEndpoint;
   /** For how long, in ms, a link may be down without a full resync: what the user wants. */
   readonly toleratedOutageMs: number;
+  /** Whether operations write to the master, with rights of their own. */
+  readonly operations?: boolean;
   /** Milliseconds between looks; 10,000 by default. */
   readonly intervalMs?: number;
   /** Told once for each reason, and again when the backlog has become too small by twice as much. */
@@ -79,7 +81,7 @@ export class ServerWatch {
     if (this.#connection?.isOpen !== true) {
       this.#before = undefined;
       this.#connection = await ControlConnection.open(await endpoint(), { signal: this.#stop.signal });
-      const lacking = await missingRights(this.#connection);
+      const lacking = await missingRights(this.#connection, this.#options.operations === true);
       if (lacking !== undefined && lacking !== this.#lacking) onWarning(lacking);
       this.#lacking = lacking;
     }

@@ -54,6 +54,7 @@ for (const [reply, refusal] of [
   ['ERR AUTH <password> called without any password configured for the default user.', 'auth'],
   ['DENIED Redis is running in protected mode', 'auth'],
   ["NOPERM this user has no permissions to run the 'psync' command", 'permission'],
+  ["ERR The user executing the script can't run this command or subcommand", 'permission'],
   [
     "EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command",
     'permission',
