@@ -55,13 +55,19 @@ export function configurationOf(pipeline: string, { registrations, notes }: Reci
     kafka: { brokers: ['${env:KAFKA_BROKER}'] },
     registry: { url: '${env:REGISTRY_URL}' },
     source: { url: '${env:REDIS_URL}' },
-    mappings: Object.fromEntries(mappings),
+    mappings: Object.fromEntries([...mappings].map(([name, mapping]) => [name, withOperations(name, mapping, sinks)])),
     sinks: Object.fromEntries(
       [...sinks].map(([name, { place, mappings: written }]) => [name, { ...place, mappings: written }]),
     ),
   });
   document.commentBefore = commentOf(all);
   return document.toString({ lineWidth: 120 });
+}
+
+/** The recipe always honours the field #, and tells the client of each id when its database has committed. */
+function withOperations(name: string, mapping: Mapping, sinks: ReadonlyMap<string, Sink>): object {
+  const writers = [...sinks].filter(([, { mappings }]) => mappings.includes(name));
+  return { ...mapping, operations: true, acknowledge: writers.map(([sink]) => sink) };
 }
 
 function commentOf(notes: readonly Note[]): string {
@@ -71,6 +77,7 @@ function commentOf(notes: readonly Note[]): string {
   const general = [
     'Set KAFKA_BROKER (host:port), REGISTRY_URL and REDIS_URL, or write them here. Then: afterwrite check',
     'All columns are strings here, as they were for the recipe; where the table has other types, say so by { column, type }.',
+    'No client writes the field #? Take operations and acknowledge away: they need rights to write, docs/operations.md.',
   ];
   return [...general, ...new Set(sorted)].map((line) => ` ${line}`).join('\n');
 }

@@ -90,6 +90,8 @@ test('functions and variables of the environment become references, read again a
   assert.equal(cassandra.password, '${env:CQL_PASSWORD}');
   assert.deepEqual(Object.keys(config.mappings), ['person'], 'the same rows for two databases are one topic');
   assert.deepEqual(mysql.mappings, cassandra.mappings);
+  const { operations, acknowledge } = config.mappings['person'] ?? {};
+  assert.deepEqual([operations, acknowledge], [true, ['mysql', 'cassandra']], 'the field # is honoured as it was');
   assert.match(notes.join(), /set CASSANDRA_DATA_CENTER/);
 });
 
