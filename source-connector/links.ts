@@ -130,20 +130,14 @@ async function waitForTurn(options: LinkOptions, resume: ResumePoint | null, sig
   await wait(waitMs, undefined, { signal });
 }
 
-/** Keys are held back that were read on the stream before a promotion, at offsets that this one may never have had. */
-function readElsewhere(db: number): LinkEnd {
-  return { kind: 'unresolved', reason: 'the stream changed while a key was held back', db, key: Buffer.alloc(0) };
-}
-
 /** One link from the answer to PSYNC to its end. */
 async function followLink(shard: Shard, session: ReplicationSession, options: LinkOptions): Promise<LinkEnd> {
   const { progress, captures, reads = captures, recorder, held } = shard;
   const { answer } = session;
   const { ignoreCommands } = options;
   options.news.link(answer.kind, answer.replid, answer.offset);
-  if (answer.kind === 'continue' && answer.replid !== progress.replid && !held.isEmpty)
-    return readElsewhere(progress.db);
   if (answer.kind === 'full') held.clear();
+  else if (answer.replid !== progress.replid) held.forgetValues();
   shard.clock.follow(answer.replid, answer.replid === shard.clockFloor.replid ? shard.clockFloor.ms : 0);
   let rest = Buffer.alloc(0);
   if (answer.kind === 'full') {

@@ -1,14 +1,17 @@
 import type { DecodedCommand, Mutation } from './decode/mutation.ts';
 import { isInSlots } from './decode/key-slot.ts';
 import type { FoldTime, Unresolved } from './fold/change.ts';
+import type { ReadsBeside } from './reads-beside.ts';
 import { placeOf, type Shard } from './shard.ts';
 
 /** Commands of any number of keys: FLUSHALL, SWAPDB, a DEL of more keys than a batch may hold. */
 export class LongCommands {
   readonly #shard: Shard;
+  readonly #beside: ReadsBeside;
 
-  constructor(shard: Shard) {
+  constructor(shard: Shard, beside: ReadsBeside) {
     this.#shard = shard;
+    this.#beside = beside;
   }
 
   /** Whether a command may touch more hashes than a batch should hold. */
@@ -25,7 +28,7 @@ export class LongCommands {
    * their middle: its position stands before the command and says that the command was begun (rule 7).
    */
   async fold(command: DecodedCommand, time: FoldTime): Promise<Unresolved | undefined> {
-    const { recorder, fold } = this.#shard;
+    const { recorder } = this.#shard;
     recorder.offset = command.end;
     recorder.command = command.name;
     for (const mutation of command.mutations) {
@@ -35,7 +38,7 @@ export class LongCommands {
       } else if (mutation.kind === 'flush') {
         await this.#flush(mutation, command);
       } else {
-        const unresolved = fold.apply(mutation, time);
+        const unresolved = this.#beside.fold(mutation, time);
         if (unresolved !== undefined) return unresolved;
         await this.#cutInside(command);
       }
@@ -59,8 +62,11 @@ export class LongCommands {
 
   #swap(mutation: Extract<Mutation, { kind: 'swap' }>, time: FoldTime): Unresolved | undefined {
     const { a, b } = mutation;
-    const { state, fold, unitLimit, filler } = this.#shard;
+    const { state, fold, unitLimit, filler, held } = this.#shard;
     if (a === b) return undefined;
+    if (!held.isEmpty) {
+      return { kind: 'unresolved', reason: 'SWAPDB while a key is held back', db: a, key: Buffer.alloc(0) };
+    }
     if (filler?.scans === true) {
       return { kind: 'unresolved', reason: 'SWAPDB while a mapping is being filled', db: a, key: Buffer.alloc(0) };
     }

@@ -16,8 +16,11 @@ export interface PipelineNews extends ShardNews, RecorderNews, KeyEventNews, Eff
   waits(error: AfterwriteError, waitMs: number): void;
   /** A full resync waits so many ms, because it follows others too soon. */
   pauses(waitMs: number): void;
-  /** A Kafka transaction was committed: the stream's offset, its records and bytes. */
-  committed(offset: number, records: number, bytes: number): void;
+  /**
+   * A Kafka transaction was committed: the stream's offset, the one up to which all is published (keys are read beside the
+   * stream), its records and bytes.
+   */
+  committed(place: { offset: number; publishedUpTo: number }, records: number, bytes: number): void;
   /** A link was opened, or a full resync asked for. */
   link(event: 'continue' | 'full', replid: string, offset: number): void;
 }
@@ -111,10 +114,10 @@ export function newsTo(
     snapshotRead: (facts) => {
       log.info(facts, 'the snapshot is read');
     },
-    committed: (offset, records, bytes) => {
+    committed: ({ offset, publishedUpTo }, records, bytes) => {
       status.offset = offset;
       status.trouble = undefined;
-      status.lag.published(replid, offset);
+      status.lag.published(replid, publishedUpTo);
       metrics.committed(offset, records, bytes);
       committed();
     },

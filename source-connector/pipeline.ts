@@ -31,7 +31,7 @@ import { pendingEffects } from './operations/pending-effects.ts';
 import { followLinks, type SourceMode } from './links.ts';
 import type { PipelineNews } from './news.ts';
 import { checkVersions } from './mapping-version.ts';
-import { decodePosition, type Position } from './position.ts';
+import { decodePosition, publishedUpTo, type Position } from './position.ts';
 import { describeProblem, MappingView, type RowProblem } from './record/mapping-view.ts';
 import { Recorder } from './record/recorder.ts';
 import { createSender } from './send/kafkajs-sender.ts';
@@ -93,7 +93,6 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const tokens = options.cluster && tokensOf(shard, options.cluster, position?.slots);
     const isOurs = tokens && ((key: Buffer): boolean => tokens.owns(keySlot(key)));
     const asked = position === null ? NOTHING_TO_FILL : planFills(options.contracts, position);
-    const goesOn = position?.mode === 'replication' && !position.snapshot && !options.resync;
     const rebuild = { ...options, marksTopic: options.topics.marks, isOurs };
     // Keys of a cluster are not read beside the stream: what is published of another mapping, the topics tell.
     const isChanged = tokens !== undefined && Object.keys(asked.fills).length > 0;
@@ -101,11 +100,13 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     const { store, recovered } = await recoverState(options.stateFolder, tag, rebuild, log);
     const pace = await ResyncPace.open({ file: join(options.stateFolder, 'full-resyncs.json') });
     const plan = recovered ? asked : NOTHING_TO_FILL;
+    const goesOn = recovered && position?.mode === 'replication' && !position.snapshot && !options.resync;
     const effects = effectsOf(options, stopping);
     const { decider, ...wired } = wire({
       options,
       state: store,
       position,
+      goesOn,
       stopping,
       sender,
       reader,
@@ -119,7 +120,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
       await wired.redoEffects();
       decider?.start();
       if (options.mode !== 'notifications' || options.cluster !== undefined) {
-        const refusal = await followLinks(wired, { ...options, pace }, goesOn && recovered, position?.begun ?? false);
+        const refusal = await followLinks(wired, { ...options, pace }, goesOn, position?.begun ?? false);
         if (refusal === undefined) return;
         // Key events do not tell a key that moves from one that goes.
         if (options.cluster !== undefined) throw refusal;
@@ -127,11 +128,13 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
         news.fallsBack(refusal);
         // A session of key events compares all keys.
         wired.filler?.endAll();
+        wired.held.clear();
         await carryKeyEvents(wired, keyEvents(options, false)).catch((error: unknown) => {
           throw neitherWay(refusal, error);
         });
       } else {
         wired.filler?.endAll();
+        wired.held.clear();
         await carryKeyEvents(wired, keyEvents(options, true));
       }
     } finally {
@@ -153,6 +156,8 @@ interface Parts {
   readonly options: PipelineOptions;
   readonly state: StateStore;
   readonly position: Position | null;
+  /** Whether the stream may be followed from the position on. */
+  readonly goesOn: boolean;
   readonly sender: TransactionalSender;
   readonly reader: FencedReader;
   readonly plan: FillPlan;
@@ -190,14 +195,14 @@ interface Wired extends Shard {
 
 /** Makes the stages and ties them together. */
 function wire(parts: Parts): Wired {
-  const { options, state, position, sender, reader, stopping, plan, tokens, effects } = parts;
+  const { options, state, position, goesOn, sender, reader, stopping, plan, tokens, effects } = parts;
   const { pipeline, shard, topics, contracts, maxRecordBytes, news, clock, feed } = options;
   const views = contracts.map((contract) => mappingView(contract, options));
   const committed = (place: Place, records: number, bytes: number): void => {
     feed.committed(place.replid, place.offset);
     clock.passed(place.offset);
     decider?.committed(place.version);
-    news.committed(place.offset, records, bytes);
+    news.committed({ offset: place.offset, publishedUpTo: publishedUpTo(place) }, records, bytes);
   };
   const committer = new Committer(sender, state, options.limits, performance.now(), committed, effects);
   const recorder = new Recorder({
@@ -237,7 +242,9 @@ function wire(parts: Parts): Wired {
     captures,
     journal: recorder,
   });
-  isUnread = unread;
+  // A full resync, and a comparison of all keys, read what is held, too.
+  const held = HeldKeys.saved(goesOn ? (position?.held ?? []) : [], captures);
+  isUnread = (...key) => held.has(...key) || unread(...key);
   return {
     state,
     ...filling,
@@ -253,8 +260,8 @@ function wire(parts: Parts): Wired {
     // What leaves is not judged here.
     policiesOf: (db, key) => (slots?.placeOf(key) === 'leaving' ? undefined : lookUp(db, key)),
     clock,
-    readKey: (...place) => reader.read(...place),
-    held: new HeldKeys(),
+    readKeys: (...place) => reader.read(...place),
+    held,
     clockFloor: { replid, ms: position?.clock ?? 0 },
     progress,
     mappings: Object.fromEntries(contracts.map(({ mapping, frozen }) => [mapping.name, frozen])),

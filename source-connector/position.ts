@@ -43,6 +43,12 @@ const slots = z.strictObject({
 /** What a shard of a cluster says of slots. */
 export type SavedSlots = z.infer<typeof slots>;
 
+/**
+ * A key whose value the stream does not hold: database, key (base64), the command that named it, the offset before that
+ * command. A position that names it is behind that command, and what its key holds is yet to be read.
+ */
+const savedKey = z.tuple([z.int(), z.base64(), z.string(), z.number()]).readonly();
+
 const schema = z.strictObject({
   v: z.literal(1),
   /**
@@ -74,6 +80,8 @@ const schema = z.strictObject({
   fills: z.record(z.string(), fill).default({}),
   /** By topic: mappings that were taken away, and whose published rows the state still knows. */
   left: z.record(z.string(), frozenTopic).default({}),
+  /** Keys that the stream has named and whose values are not folded yet: whoever goes on from here reads them (rule 6). */
+  held: z.array(savedKey).readonly().default([]),
   /** Of a Redis Cluster only (rule 10). */
   slots: slots.optional(),
   /** When it was written, for people. */
@@ -88,6 +96,9 @@ export type Position = z.infer<typeof schema>;
 
 /** What must stay as it was for a mapping while its topic lives (rule 12), and what tells that the mapping changed. */
 export type FrozenMapping = z.infer<typeof frozenTopic>;
+
+/** A key that is read beside the stream, as a position names it. */
+export type SavedKey = z.infer<typeof savedKey>;
 
 /** How far a mapping is filled (rule 8). */
 export type Fill = z.infer<typeof fill>;
@@ -109,4 +120,9 @@ export function decodePosition(value: Buffer, topic: string, partition: number):
       cause,
     });
   }
+}
+
+/** Up to which offset everything that the stream said is published once this is committed. */
+export function publishedUpTo({ offset, held }: Pick<Position, 'offset' | 'held'>): number {
+  return held.reduce((least, [, , , since]) => Math.min(least, since), offset);
 }

@@ -1,4 +1,4 @@
-import type { FencedValue, ReadFence } from './capture/fenced-reader.ts';
+import type { FencedValue, KeyOfDatabase, ReadFence } from './capture/fenced-reader.ts';
 import type { SlotRange } from './decode/key-slot.ts';
 import type { CapturesKey } from './decode/ports.ts';
 import type { Committer, Place } from './committer.ts';
@@ -100,8 +100,6 @@ export interface Filling {
   step(turn: FillTurn): Promise<Unresolved | undefined>;
   /** Keys that change faster than they can be read beside the stream. */
   takeStubborn(): readonly { readonly db: number; readonly key: Buffer }[];
-  /** Such a key could not be read either while the stream waited. */
-  readLater(db: number, key: Buffer): void;
   /** A position was committed. */
   committed(): void;
   /** A full resync has filled all mappings. */
@@ -121,8 +119,12 @@ export interface Shard {
   /** The policies of the mapping that publishes a key; undefined when none does. */
   readonly policiesOf: (db: number, key: Buffer) => { policy(cause: RemovalCause): RemovalPolicy } | undefined;
   readonly clock: TimeBounds;
-  /** What a key holds at some offset at or behind the fence. Rejects when it cannot be read within seconds. */
-  readonly readKey: (db: number, key: Buffer, fence: ReadFence, stopping: AbortSignal) => Promise<FencedValue>;
+  /** What keys hold, each at some offset at or behind the fence. Rejects when they cannot be read within seconds. */
+  readonly readKeys: (
+    keys: readonly KeyOfDatabase[],
+    fence: ReadFence,
+    stopping: AbortSignal,
+  ) => Promise<readonly FencedValue[]>;
   /** Keys that were read, until the stream has come to where. */
   readonly held: HeldKeys;
   /** What the position that this life began with had proven. */
@@ -188,6 +190,7 @@ export function placeOf(
     mappings: shard.mappings,
     fills: shard.filler?.facts ?? {},
     left: shard.left ?? {},
+    held: shard.held.saved,
     ...(shard.slots === undefined ? {} : { slots: shard.slots.saved }),
   };
 }

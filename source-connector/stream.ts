@@ -1,18 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
-import { reasonOf } from '../ops/errors/index.ts';
 import type { ReplicationSession } from './capture/session.ts';
 import { CommandTime } from './command-time.ts';
-import type { DecodedCommand, Mutation } from './decode/mutation.ts';
+import type { DecodedCommand } from './decode/mutation.ts';
 import type { StreamDecoder } from './decode/ports.ts';
-import type { FoldTime, Unresolved } from './fold/change.ts';
-import type { HeldKey } from './held-keys.ts';
+import type { Unresolved } from './fold/change.ts';
 import { LongCommands } from './long-commands.ts';
-import { packNamesAndValues } from './packed-hash.ts';
+import { ReadsBeside } from './reads-beside.ts';
 import { placeOf, type LinkEnd, type Shard } from './shard.ts';
 import { decideSlots } from './slot-decisions.ts';
 
 /** After this many commands the event loop gets a turn, so that timers, ACKs and HTTP answers are not late. */
 const COMMANDS_A_TURN = 1000;
+
+/** As many keys are gathered before they are read beside the stream, at most. */
+const KEYS_A_READ = 256;
 
 /** Follows the command stream of one link until it breaks, the shard is stopped, or the stream does not say enough. */
 export async function followStream(
@@ -29,10 +30,11 @@ export async function followStream(
     committer.check();
     const failed = await follower.fill();
     if (failed !== undefined) return failed;
-    const may = !decoder.inTransaction && !follower.holds;
+    const may = !decoder.inTransaction && shard.held.fits;
     // Taken before it is asked what is due: what becomes due after that is heard.
     const slotsChange = shard.slots?.changed;
-    if (may && shard.slots?.isDue(shard.progress) === true) {
+    // A decision on a slot is one on what its keys hold.
+    if (may && shard.held.isEmpty && shard.slots?.isDue(shard.progress) === true) {
       await decideSlots(shard, shard.slots, () => follower.cut());
       continue;
     }
@@ -57,6 +59,7 @@ class Follower {
   readonly #decoder: StreamDecoder;
   readonly #time: CommandTime;
   readonly #long: LongCommands;
+  readonly #beside: ReadsBeside;
   #ackSoon = false;
   #ended = false;
 
@@ -65,47 +68,47 @@ class Follower {
     this.#session = session;
     this.#decoder = decoder;
     this.#time = new CommandTime(shard);
-    this.#long = new LongCommands(shard);
+    this.#beside = new ReadsBeside(shard, this.#time);
+    this.#long = new LongCommands(shard, this.#beside);
     shard.slots?.newLink();
-  }
-
-  /** Whether keys are held back: no position may be committed until the stream has come to where they were read. */
-  get holds(): boolean {
-    return !this.#shard.held.isEmpty;
   }
 
   /** Folds every command that is complete; cuts batches where that is allowed. */
   async foldBuffered(): Promise<Unresolved | undefined> {
-    const { committer, recorder, told } = this.#shard;
+    const { committer, recorder, told, held } = this.#shard;
     recorder.at = Date.now();
     let commands = 0;
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
-      this.#release(command.start);
+      this.#beside.release(command.start);
       if (this.#needsEvictions(command)) await this.#shard.clock.reach(command.end);
       if (this.#mayBeMove(command)) await this.#lookForMoves(command);
       if (this.#long.isLong(command)) {
-        // The batches of a long command could not be cut.
-        const left = this.holds ? tooFarBehind(command) : await this.#long.fold(command, this.#time.at(command));
+        // Else its batches could not be cut.
+        const left = held.fits ? await this.#long.fold(command, this.#time.at(command)) : tooFarBehind(command);
         if (left !== undefined) return left;
       } else {
-        for (const unresolved of this.#fold(command)) {
-          const left = await this.#hold(unresolved, command);
-          if (left !== undefined) return left;
-        }
+        const left = this.#fold(command);
+        if (left !== undefined) return left;
       }
       this.#keepProgress();
-      if (this.holds && committer.overfull) return tooFarBehind(command);
-      if (!this.holds && committer.full && (!this.#decoder.inTransaction || committer.overfull)) await this.cut();
+      if (held.unreadCount >= KEYS_A_READ) {
+        const left = await this.#beside.readUnread(command.end);
+        if (left !== undefined) return left;
+      }
+      if (held.isTooMuch || (!held.fits && committer.overfull)) return tooFarBehind(command);
+      if (held.fits && committer.full && (!this.#decoder.inTransaction || committer.overfull)) await this.cut();
       if (++commands % COMMANDS_A_TURN === 0) {
         await setImmediate();
         recorder.at = Date.now();
       }
     }
-    this.#release(this.#decoder.offset);
+    const left = await this.#beside.readUnread(this.#decoder.offset);
+    if (left !== undefined) return left;
+    this.#beside.release(this.#decoder.offset);
     this.#keepProgress();
     told.commands(commands);
     if (committer.idle) {
-      if (!this.holds) told.upToDate(this.#shard.progress.replid, this.#decoder.offset);
+      if (held.isEmpty) told.upToDate(this.#shard.progress.replid, this.#decoder.offset);
       if (this.#ackSoon) this.#acknowledge(this.#decoder.offset);
     }
     return undefined;
@@ -119,17 +122,16 @@ class Follower {
 
   /** Goes on with mappings that are being filled, where the stream stands between two units. */
   async fill(): Promise<Unresolved | undefined> {
-    const { filler } = this.#shard;
+    const { filler, held } = this.#shard;
     const { inTransaction, offset } = this.#decoder;
-    if (filler === undefined || inTransaction || this.holds) return undefined;
+    if (filler === undefined || inTransaction || !held.fits) return undefined;
     const failed = await filler.step({ shard: this.#shard, offset, cut: () => this.cut() });
     if (failed !== undefined) return failed;
-    for (const place of filler.takeStubborn()) {
-      const reason = 'a key that changes faster than it can be read beside the stream';
-      const left = await this.#hold({ kind: 'unresolved', reason, ...place }, { name: 'SNAPSHOT', end: offset });
-      if (left !== undefined) filler.readLater(place.db, place.key);
-    }
-    return undefined;
+    const reason = 'a key that changes faster than it can be read beside the stream';
+    for (const place of filler.takeStubborn()) held.name({ ...place, command: 'SNAPSHOT', since: offset, reason });
+    const left = await this.#beside.readUnread(offset);
+    this.#beside.release(offset);
+    return left;
   }
 
   /** Commits what was folded so far, and acknowledges it to the master when Kafka has it. */
@@ -144,18 +146,16 @@ class Follower {
   }
 
   /**
-   * The link is gone. A person's stop commits what is whole; after a break all of it, held keys too, waits for the next
-   * link.
+   * The link is gone. A person's stop commits what is whole; after a break all of it waits for the next link.
    */
   async finish(): Promise<LinkEnd> {
-    const { committer, stopping } = this.#shard;
+    const { committer, stopping, held } = this.#shard;
     if (!stopping.aborted) {
       this.#ended = true;
       return 'broken';
     }
-    // A half of a MULTI is not committed: the next start reads it again from before the MULTI. So is what came since a
-    // key was held back.
-    if (!this.#decoder.inTransaction && !this.holds && this.dueIn() !== undefined) await this.cut();
+    // A half of a MULTI is not committed: the next start reads it again from before the MULTI.
+    if (!this.#decoder.inTransaction && held.fits && this.dueIn() !== undefined) await this.cut();
     await committer.settled();
     this.#ended = true;
     return 'stopped';
@@ -210,87 +210,32 @@ class Follower {
     }
   }
 
-  /** @returns the keys that the stream does not say enough of */
-  #fold(command: DecodedCommand): readonly Unresolved[] {
-    const { recorder, fold } = this.#shard;
+  /** Names the keys that the command does not say enough of. @returns what only a full resync can find out */
+  #fold(command: DecodedCommand): Unresolved | undefined {
+    const { recorder, held } = this.#shard;
     if (command.kind === 'getack') this.#ackSoon = true;
     if (command.kind === 'begin') recorder.beginTransaction(command.start);
     if (command.kind === 'commit') recorder.endTransaction();
-    if (command.kind !== 'write') return RESOLVED;
+    if (command.kind !== 'write') return undefined;
     const time = this.#time.at(command);
     recorder.offset = command.end;
     recorder.command = command.name;
-    let open = RESOLVED;
     for (const mutation of command.mutations) {
       if (mutation.kind === 'flush' || mutation.kind === 'swap') continue;
-      const unresolved = this.holds ? this.#foldBeside(mutation, time) : fold.apply(mutation, time);
-      if (unresolved !== undefined) open = [...open, unresolved];
+      const unresolved = this.#beside.fold(mutation, time);
+      if (unresolved === undefined) continue;
+      const { db, key, reason } = unresolved;
+      // Of any key.
+      if (key.length === 0) return unresolved;
+      held.name({ db, key, command: command.name, since: command.start, reason });
     }
-    return open;
-  }
-
-  /** As fold does, but what is said of a held key is in its value already, and what goes out of it is not known. */
-  #foldBeside(mutation: KeyMutation, time: FoldTime): Unresolved | undefined {
-    const { fold, captures, held } = this.#shard;
-    if (mutation.kind !== 'rename' && mutation.kind !== 'copy') {
-      return held.has(mutation.db, mutation.key) ? undefined : fold.apply(mutation, time);
-    }
-    const { kind, fromDb, from, toDb, to } = mutation;
-    if (held.has(fromDb, from)) {
-      if (!captures(to, 0, to.length)) return undefined;
-      const reason = `${time.command} from a key whose value is being read`;
-      return { kind: 'unresolved', reason, db: toDb, key: Buffer.from(to) };
-    }
-    if (!held.has(toDb, to)) return fold.apply(mutation, time);
-    return kind === 'rename' ? fold.apply({ kind: 'remove', db: fromDb, key: from }, time) : undefined;
-  }
-
-  /**
-   * Reads the key that the stream does not say enough of, and holds it back until the stream has come to where it was
-   * read. @returns what a full resync has to find out, when the key cannot be read
-   */
-  async #hold(
-    unresolved: Unresolved,
-    { name, end }: Pick<DecodedCommand, 'name' | 'end'>,
-  ): Promise<Unresolved | undefined> {
-    const { db, key } = unresolved;
-    // Of any key.
-    if (key.length === 0) return unresolved;
-    const { progress, readKey, told, stopping } = this.#shard;
-    try {
-      const { offset, fields, expireAt } = await readKey(db, key, { replid: progress.replid, offset: end }, stopping);
-      const hash = fields === null ? null : packNamesAndValues(fields);
-      this.#shard.held.hold({ db, key, offset, hash, expireAt, command: name });
-      told.keyRead(unresolved.reason);
-      return undefined;
-    } catch (error) {
-      return { ...unresolved, reason: `${unresolved.reason}, and it cannot be read: ${reasonOf(error)}` };
-    }
-  }
-
-  /** Folds the values of the held keys that the stream has come to. */
-  #release(offset: number): void {
-    if (!this.holds) return;
-    for (const held of this.#shard.held.take(offset)) this.#foldHeld(held);
-  }
-
-  #foldHeld({ db, key, offset, hash, expireAt, command }: HeldKey): void {
-    const { recorder, fold } = this.#shard;
-    recorder.offset = offset;
-    recorder.command = command;
-    const time = this.#time.at({ name: command, start: offset, end: offset });
-    if (hash === null) fold.apply({ kind: 'remove', db, key }, time);
-    else fold.apply({ kind: 'replace', db, key, fields: hash, expireAt }, time);
+    return undefined;
   }
 }
 
-const RESOLVED: readonly Unresolved[] = [];
-
-type KeyMutation = Exclude<Mutation, { kind: 'flush' | 'swap' }>;
-
-/** More than a batch may hold came between a command and the read of its key. */
+/** More keys are held back than a position may name, or memory should hold. */
 function tooFarBehind({ name, db }: DecodedCommand): Unresolved {
-  return { kind: 'unresolved', reason: `${name} while a key is held back`, db, key: Buffer.alloc(0) };
+  return { kind: 'unresolved', reason: `${name} while too many keys are held back`, db, key: Buffer.alloc(0) };
 }
 
 /** The next chunk (null: the link is gone), or undefined when one of the events came or the time has passed first. */

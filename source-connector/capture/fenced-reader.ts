@@ -22,6 +22,12 @@ export interface FencedValue {
   readonly expireAt: number;
 }
 
+/** A key of a database. */
+export interface KeyOfDatabase {
+  readonly db: number;
+  readonly key: Buffer;
+}
+
 /** The place in the stream that a read has to be from, or from behind it. */
 export interface ReadFence {
   readonly replid: string;
@@ -30,8 +36,10 @@ export interface ReadFence {
 
 /** A server that cannot be read for this long is left to a full resync, ms. */
 const patienceMs = 10_000;
-/** A server that has not come to the fence yet, or whose key changes its type, is asked again after this, ms. */
+/** A server that has not come to the fence yet is asked again after this, ms. */
 const againMs = 5;
+/** Keys that are read in one transaction: the server does nothing else meanwhile. */
+const KEYS_AT_ONCE = 64;
 
 /**
  * Reads keys whose value is not in the stream, on a connection of its own. A value and the offset of the stream are read
@@ -50,15 +58,32 @@ export class FencedReader {
   }
 
   /**
-   * What a key holds at some offset at or behind the fence.
+   * What keys hold, each at some offset at or behind the fence; in the order of the keys.
    * @throws REDIS_LINK_LOST when the server follows another stream; REDIS_NO_PERMISSION, and what else is not over
    *   within seconds
    */
-  async read(db: number, key: Buffer, fence: ReadFence, stopping: AbortSignal): Promise<FencedValue> {
+  async read(keys: readonly KeyOfDatabase[], fence: ReadFence, stopping: AbortSignal): Promise<FencedValue[]> {
+    const values: FencedValue[] = [];
+    for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
+      values.push(...(await this.#readSome(keys.slice(at, at + KEYS_AT_ONCE), fence, stopping)));
+    }
+    return values;
+  }
+
+  close(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  async #readSome(
+    keys: readonly KeyOfDatabase[],
+    fence: ReadFence,
+    stopping: AbortSignal,
+  ): Promise<readonly FencedValue[]> {
     const patience = AbortSignal.timeout(patienceMs);
     let last: AfterwriteError | undefined;
     try {
-      return await retryUntilDone(() => this.#attempt(db, key, fence, patience), {
+      return await retryUntilDone(() => this.#attempt(keys, fence, patience), {
         signal: AbortSignal.any([stopping, patience]),
         firstWaitMs: 50,
         longestWaitMs: 1000,
@@ -70,18 +95,19 @@ export class FencedReader {
     }
   }
 
-  close(): void {
-    this.#connection?.close();
-    this.#connection = undefined;
-  }
-
-  async #attempt(db: number, key: Buffer, fence: ReadFence, signal: AbortSignal): Promise<FencedValue> {
+  async #attempt(
+    keys: readonly KeyOfDatabase[],
+    fence: ReadFence,
+    signal: AbortSignal,
+  ): Promise<readonly FencedValue[]> {
     try {
       this.#connection ??= await this.#open(signal);
+      const values = new Map<KeyOfDatabase, FencedValue>();
       for (;;) {
-        const value = await readOnce(this.#connection, db, key, fence);
-        if (value !== undefined) return value;
-        await sleep(againMs, undefined, { signal });
+        const left = keys.filter((key) => !values.has(key));
+        if (left.length === 0) return keys.flatMap((key) => values.get(key) ?? []);
+        if (!(await readOnce(this.#connection, left, fence, values))) await sleep(againMs, undefined, { signal });
+        signal.throwIfAborted();
       }
     } catch (error) {
       // Its database is selected and its replies may be open: the next attempt takes another.
@@ -97,19 +123,30 @@ export class FencedReader {
   }
 }
 
-/** @returns undefined when the server has not come to the fence, or the key changed its type between two looks. */
+/**
+ * Reads keys in one transaction; those that change their type between two looks are left for the next one.
+ * @returns whether the server had come to the fence
+ */
 async function readOnce(
   connection: ControlConnection,
-  db: number,
-  key: Buffer,
+  keys: readonly KeyOfDatabase[],
   fence: ReadFence,
-): Promise<FencedValue | undefined> {
-  await connection.call('SELECT', db);
+  values: Map<KeyOfDatabase, FencedValue>,
+): Promise<boolean> {
   // HGETALL of another type is an error, which would end the transaction without a reply.
-  const isHash = asText(await connection.call('TYPE', key)) === 'hash';
-  const value: readonly Command[] = isHash ? [['HGETALL', key]] : [];
-  const common: readonly Command[] = [['TYPE', key], ['PTTL', key], ['TIME'], ['INFO', 'replication']];
-  const [type, ttl, time, replication, found] = await connection.transaction([...common, ...value]);
+  const looks = keys.flatMap(({ db, key }): Command[] => [
+    ['SELECT', db],
+    ['TYPE', key],
+  ]);
+  const looked = await Promise.all(looks.map((look) => connection.call(...look)));
+  const isHash = keys.map((_, index) => asText(looked[2 * index + 1]) === 'hash');
+  const reads = keys.flatMap(({ db, key }, index): Command[] => [
+    ['SELECT', db],
+    ['TYPE', key],
+    ['PTTL', key],
+    isHash[index] === true ? ['HGETALL', key] : ['TYPE', key],
+  ]);
+  const [time, replication, ...replies] = await connection.transaction([['TIME'], ['INFO', 'replication'], ...reads]);
   const info = parseInfo(replication);
   const offset = asInteger(info.get('master_repl_offset'));
   const [seconds, micros] = asList(time).map(asInteger);
@@ -122,12 +159,17 @@ async function readOnce(
       where: { redis: addressOf(connection.endpoint), replid: info.get('master_replid') ?? '', wanted: fence.replid },
     });
   }
-  if (offset < fence.offset || (asText(type) === 'hash') !== isHash) return undefined;
-  const left = asInteger(ttl) ?? -1;
-  const expireAt = left < 0 ? 0 : seconds * 1000 + Math.floor(micros / 1000) + left;
-  return isHash
-    ? { offset, fields: asList(found).flatMap(buffersOf), expireAt }
-    : { offset, fields: null, expireAt: 0 };
+  if (offset < fence.offset) return false;
+  const now = seconds * 1000 + Math.floor(micros / 1000);
+  for (const [index, key] of keys.entries()) {
+    const [, type, ttl, found] = replies.slice(4 * index, 4 * index + 4);
+    if ((asText(type) === 'hash') !== isHash[index]) continue;
+    const left = asInteger(ttl) ?? -1;
+    if (isHash[index] ?? false) {
+      values.set(key, { offset, fields: asList(found).flatMap(buffersOf), expireAt: left < 0 ? 0 : now + left });
+    } else values.set(key, { offset, fields: null, expireAt: 0 });
+  }
+  return true;
 }
 
 function buffersOf(reply: unknown): Buffer[] {

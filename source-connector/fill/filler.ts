@@ -36,6 +36,8 @@ export class Filler implements Filling {
   /** The keys of the state that have yet to be looked at, while a mapping is folded anew. */
   #refolding: IterableIterator<Buffer> | undefined;
   #due = true;
+  /** Whether only the stream can bring what the next step waits for. */
+  #waits = false;
 
   constructor(parts: FillerParts) {
     this.#parts = parts;
@@ -55,7 +57,7 @@ export class Filler implements Filling {
 
   wake(isFull: boolean): Promise<unknown> | undefined {
     const { fills, pages } = this.#parts;
-    if (fills.first === undefined || this.#arrived !== undefined) return undefined;
+    if (fills.first === undefined || this.#arrived !== undefined || this.#waits) return undefined;
     if (pages.asking !== undefined) return pages.asking;
     return isFull ? undefined : setImmediate();
   }
@@ -84,10 +86,6 @@ export class Filler implements Filling {
     return this.#parts.unread.takeStubborn();
   }
 
-  readLater(db: number, key: Buffer): void {
-    this.#parts.unread.add(db, key);
-  }
-
   committed(): void {
     this.#due = false;
   }
@@ -98,6 +96,7 @@ export class Filler implements Filling {
 
   async step(turn: FillTurn): Promise<Unresolved | undefined> {
     const { fills, pages, unread } = this.#parts;
+    this.#waits = false;
     const { first } = fills;
     if (first === undefined) return undefined;
     const { name, fill, range } = first;
@@ -118,14 +117,23 @@ export class Filler implements Filling {
       this.#take(name, fill, page, turn);
     }
     if (pages.asking !== undefined || turn.shard.committer.full) return undefined;
-    if (pages.hasRead(range, turn.shard.state)) await this.#finish(name, range, turn);
-    else {
+    if (pages.hasRead(range, turn.shard.state)) {
+      // What was read of a held key is folded when the stream comes to it: until then nobody can say that it is missing.
+      this.#waits = this.#holdsUnread(range, turn.shard);
+      if (!this.#waits) await this.#finish(name, range, turn);
+    } else {
       pages.ask(range, fill, turn.shard, (arrived) => {
         if (typeof arrived === 'string') this.#failure = arrived;
         else this.#arrived = arrived;
       });
     }
     return undefined;
+  }
+
+  #holdsUnread(range: KeyRange, { held, state }: Shard): boolean {
+    return [...held].some(
+      ({ db, key }) => this.#parts.fills.isIn(range, db, key) && isUnreadHash(state.get(db, key)?.current ?? null),
+    );
   }
 
   /** Folds a page that the stream has come to. */
@@ -159,7 +167,7 @@ export class Filler implements Filling {
   /** Folds some hashes of the state anew. */
   async #refold(name: string, range: KeyRange, turn: FillTurn): Promise<void> {
     const { shard, offset } = turn;
-    const { state, fold, clock, committer, told } = shard;
+    const { state, fold, clock, committer, told, held } = shard;
     const { fills } = this.#parts;
     const db = range.database;
     const proven = clock.notBefore(offset);
@@ -171,7 +179,8 @@ export class Filler implements Filling {
         const next = keys.next();
         if (next.done === true) return true;
         const key = next.value;
-        if (!fills.isIn(range, db, key)) continue;
+        // What is held is folded in the mapping's new fields once the stream has come to it.
+        if (!fills.isIn(range, db, key) || held.has(db, key)) continue;
         const entry = state.get(db, key);
         if (entry?.current == null || isUnreadHash(entry.current)) continue;
         fold.snapshotHash(db, key, Buffer.from(wholeOf(entry.current)), entry.expireAt, proven);

@@ -35,16 +35,16 @@ export class RecordedServer {
   }
 
   /**
-   * A key as it is at the fence or, as the server has moved on meanwhile, some commands behind it: but not behind one of
-   * any number of keys, which no key may be held back across.
+   * A key as it is at the fence or, as the server has moved on meanwhile, some commands behind it: but not behind a
+   * SWAPDB, which no key may be held back across.
    */
   read(db: number, key: Buffer, fence: ReadFence): FencedValue {
     for (let late = this.#random.below(LATE); this.#offset < fence.offset || this.#inTransaction || late > 0; late--) {
       this.#next ??= this.#stream.next();
       if (this.#next === undefined) break;
       const { kind, start, end, mutations } = this.#next;
-      const touchesMany = mutations.some((one) => one.kind === 'flush' || one.kind === 'swap');
-      if (touchesMany && start >= fence.offset && !this.#inTransaction) break;
+      const swaps = mutations.some((one) => one.kind === 'swap');
+      if (swaps && start >= fence.offset && !this.#inTransaction) break;
       this.#model.apply(this.#next);
       this.#next = undefined;
       this.#offset = end;

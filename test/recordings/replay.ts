@@ -145,9 +145,11 @@ class Replayer {
     });
     const { outside } = this.#options;
     const server = outside === undefined ? undefined : new RecordedServer(recording, outside);
-    const readKey: Shard['readKey'] = (db, key, fence) =>
-      server === undefined ? whole.readKey(db, key, fence, stop.signal) : Promise.resolve(server.read(db, key, fence));
-    const shard = { ...whole, readKey };
+    const readKeys: Shard['readKeys'] = (keys, fence) =>
+      server === undefined
+        ? whole.readKeys(keys, fence, stop.signal)
+        : Promise.resolve(keys.map(({ db, key }) => server.read(db, key, fence)));
+    const shard = { ...whole, readKeys };
     const resume: ResumePoint | null = this.#begun ? { replid: progress.replid, offset: progress.offset } : null;
     this.#begun = true;
     const deadline = setTimeout(() => {

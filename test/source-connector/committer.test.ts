@@ -63,6 +63,7 @@ function at(offset: number): Place {
     mappings: {},
     fills: {},
     left: {},
+    held: [],
   };
 }
 

@@ -20,7 +20,7 @@ const person = { key: 'person:{id}', fields, removals };
 const car = { key: 'car:{id}', fields, removals };
 const grown = { ...car, fields: { ...fields, city: 'city' } };
 
-const CARS = 1500;
+const CARS = 600;
 /** Few keys take most of the commands, so that they change while they are read. */
 const HOT = 40;
 
@@ -124,66 +124,61 @@ async function filled(source: TestSource): Promise<void> {
   });
 }
 
-// Open: a fill makes no step while RENAMEs from outside keep some key held back, so its end may be waited for in vain.
-test(
-  'rule 8: under random commands, mappings that are added, go, come back and grow end as their hashes, no event twice',
-  { todo: 'a fill waits while keys are held back' },
-  async (t) => {
-    const seed = seedOfTest();
-    t.diagnostic(`AFTERWRITE_SEED=${seed}`);
-    const random = new Random(seed);
-    const pipeline = await TestPipeline.open(t, { mappings: { person, car: grown } });
-    const { client } = pipeline.redis;
-    const fill = client.pipeline();
-    for (let n = 0; n < CARS; n += 1) fill.hset(`car:${n}`, 'name', `n${n}`, 'age', n % 90, 'city', `c${n % 7}`);
-    for (let n = 0; n < HOT; n += 1) fill.hset(`draft:${n}`, 'name', 'draft');
-    await fill.exec();
-    const disturbance = new Disturbance(t, client, random);
-    const life = async (
-      mappings: Record<string, object>,
-      fills: boolean,
-      check: readonly [string, readonly string[]][],
-    ): Promise<void> => {
-      disturbance.start();
-      const source = pipeline.start({ mappings });
-      if (fills) await filled(source);
-      await until(
-        'some commands more',
-        (
-          (from) => () =>
-            disturbance.done > from + 300
-        )(disturbance.done),
-      );
-      await disturbance.stop();
-      await calm(client);
-      await source.caughtUp();
-      for (const [name, names] of check) await rowsEqualHashes(pipeline, name, names);
-      t.diagnostic(
-        `${JSON.stringify(Object.keys(mappings))}: ${disturbance.done} commands, ${JSON.stringify(await source.links())}`,
-      );
-      if (fills) assert.deepEqual(await source.links(), { continued: 1, full: 0 });
-      disturbance.start();
-      await source.stop();
-    };
-    try {
-      const two = ['name', 'age'];
-      await life({ person }, false, [['person', two]]);
-      await life({ person, car }, true, [
-        ['person', two],
-        ['car', two],
-      ]);
-      await life({ person }, false, [['person', two]]);
-      await life({ person, car }, true, [
-        ['person', two],
-        ['car', two],
-      ]);
-      await life({ person, car: grown }, true, [
-        ['person', two],
-        ['car', [...two, 'city']],
-      ]);
-    } finally {
-      // Before its server ends.
-      await disturbance.stop();
-    }
-  },
-);
+test('rule 8: under random commands, mappings that are added, go, come back and grow end as their hashes, no event twice', async (t) => {
+  const seed = seedOfTest();
+  t.diagnostic(`AFTERWRITE_SEED=${seed}`);
+  const random = new Random(seed);
+  const pipeline = await TestPipeline.open(t, { mappings: { person, car: grown } });
+  const { client } = pipeline.redis;
+  const fill = client.pipeline();
+  for (let n = 0; n < CARS; n += 1) fill.hset(`car:${n}`, 'name', `n${n}`, 'age', n % 90, 'city', `c${n % 7}`);
+  for (let n = 0; n < HOT; n += 1) fill.hset(`draft:${n}`, 'name', 'draft');
+  await fill.exec();
+  const disturbance = new Disturbance(t, client, random);
+  const life = async (
+    mappings: Record<string, object>,
+    fills: boolean,
+    check: readonly [string, readonly string[]][],
+  ): Promise<void> => {
+    disturbance.start();
+    const source = pipeline.start({ mappings });
+    if (fills) await filled(source);
+    await until(
+      'some commands more',
+      (
+        (from) => () =>
+          disturbance.done > from + 300
+      )(disturbance.done),
+    );
+    await disturbance.stop();
+    await calm(client);
+    await source.caughtUp();
+    for (const [name, names] of check) await rowsEqualHashes(pipeline, name, names);
+    t.diagnostic(
+      `${JSON.stringify(Object.keys(mappings))}: ${disturbance.done} commands, ${JSON.stringify(await source.links())}`,
+    );
+    if (fills) assert.deepEqual(await source.links(), { continued: 1, full: 0 });
+    disturbance.start();
+    await source.stop();
+  };
+  try {
+    const two = ['name', 'age'];
+    await life({ person }, false, [['person', two]]);
+    await life({ person, car }, true, [
+      ['person', two],
+      ['car', two],
+    ]);
+    await life({ person }, false, [['person', two]]);
+    await life({ person, car }, true, [
+      ['person', two],
+      ['car', two],
+    ]);
+    await life({ person, car: grown }, true, [
+      ['person', two],
+      ['car', [...two, 'city']],
+    ]);
+  } finally {
+    // Before its server ends.
+    await disturbance.stop();
+  }
+});

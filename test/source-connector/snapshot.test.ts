@@ -111,7 +111,7 @@ async function setUp(scope: Scope, { breaker, vanished = 'delete', records = 100
     committer,
     captures,
     policiesOf,
-    readKey: () => Promise.reject(new Error('no key is read beside a snapshot')),
+    readKeys: () => Promise.reject(new Error('no key is read beside a snapshot')),
     clock: unprovenTime,
     held: new HeldKeys(),
     clockFloor: { replid: '', ms: 0 },

@@ -12,9 +12,9 @@ import { Life } from '../support/source/life.ts';
 import { PublishedModel } from '../support/source/published-model.ts';
 import { respLines } from '../support/resp-bytes.ts';
 
-/** A link over which these bytes come, and then its end. */
-function linkOf(stream: Buffer): ReplicationSession {
-  const chunks = [stream];
+/** A link over which these commands come, one by one, and then its end. */
+function linkOf(commands: readonly string[]): ReplicationSession {
+  const chunks = commands.map((command) => respLines(command));
   return {
     answer: { kind: 'continue', replid: 'r', offset: 0 },
     read: () => Promise.resolve(chunks.shift() ?? null),
@@ -39,20 +39,19 @@ async function follow(
     model,
     captures: (bytes, start, end) => bytes.toString('latin1', start, end).startsWith('p:'),
     batchRecords: 100,
-    readKey: (_db, key, fence) => {
-      reads.push(key.toString());
-      const value = values[key.toString()];
-      return value === undefined
+    readKeys: (keys, fence) => {
+      reads.push(...keys.map(({ key }) => key.toString()));
+      const read = keys.flatMap(({ key }) => values[key.toString()] ?? []);
+      return read.length < keys.length
         ? Promise.reject(new Error('nobody may read'))
-        : Promise.resolve({ ...value, offset: fence.offset });
+        : Promise.resolve(read.map((value) => ({ ...value, offset: fence.offset })));
     },
   });
   t.after(async () => {
     await life.close();
     await rm(folder, { recursive: true });
   });
-  const stream = respLines(...commands);
-  const end = await followStream(life.with(new AbortController().signal), linkOf(stream), life.decoder());
+  const end = await followStream(life.with(new AbortController().signal), linkOf(commands), life.decoder());
   const rows: Record<string, unknown> = {};
   for (const [where, row] of model.replay(0).upTo(Infinity)) {
     if (row !== null) rows[where] = JSON.parse(row);

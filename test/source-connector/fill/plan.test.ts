@@ -52,6 +52,7 @@ function positionUnder(...contracts: Contract[]): Position {
     mappings,
     fills: {},
     left: {},
+    held: [],
     at: '',
   };
 }

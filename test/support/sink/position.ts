@@ -45,6 +45,7 @@ export async function publishPosition(scope: Scope, config: Config, log: EventLo
     },
     fills: told.fills ?? {},
     left: {},
+    held: [],
     at: '',
   });
   const kafka = new Kafka({ brokers: [...config.kafka.brokers], logLevel: logLevel.NOTHING });

@@ -21,7 +21,7 @@ export interface LifeOptions {
   readonly batchRecords: number;
   /** Which hashes the state keeps in pieces; as the product does unless told. */
   readonly wide?: WideLimits;
-  readonly readKey?: Shard['readKey'];
+  readonly readKeys?: Shard['readKeys'];
 }
 
 /** One life of a shard over a state folder and what was committed before it, with nothing but memory for Kafka. */
@@ -32,7 +32,7 @@ export class Life {
   readonly #position: Position | null;
 
   private constructor(options: LifeOptions, state: StateStore, sender: MemorySender, position: Position | null) {
-    const { model, captures, batchRecords, readKey } = options;
+    const { model, captures, batchRecords, readKeys } = options;
     this.#state = state;
     this.#sender = sender;
     this.#position = position;
@@ -52,8 +52,8 @@ export class Life {
       committer,
       captures,
       policiesOf: () => view,
-      readKey: readKey ?? (() => Promise.reject(new Error('no value comes from outside of what a recording holds'))),
-      held: new HeldKeys(),
+      readKeys: readKeys ?? (() => Promise.reject(new Error('no value comes from outside of what a recording holds'))),
+      held: HeldKeys.saved(position?.held ?? [], captures),
       clock: unprovenTime,
       clockFloor: { replid: '', ms: 0 },
       progress: {

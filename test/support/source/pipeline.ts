@@ -12,7 +12,7 @@ import {
   type Config,
   type MappingConfig,
 } from '../../../config/index.ts';
-import { decodePosition, type Position } from '../../../source-connector/position.ts';
+import { decodePosition, publishedUpTo, type Position } from '../../../source-connector/position.ts';
 import { freePort } from '../../../services/ports.ts';
 import { deleteTopics, kafkaAt, openReader } from '../kafka.ts';
 import { uniqueName } from '../names.ts';
@@ -148,7 +148,8 @@ export class TestPipeline {
   }
 
   /**
-   * Waits until everything that Redis has done so far is committed in Kafka, and no mapping is being filled.
+   * Waits until everything that Redis has done so far is committed in Kafka, keys that are read beside the stream too, and
+   * no mapping is being filled.
    * @param mappings of the source that is waited for: a position from before it may have come as far
    */
   async caughtUp(mappings?: readonly string[]): Promise<Position> {
@@ -162,7 +163,7 @@ export class TestPipeline {
         const isWhole = position?.snapshot === false && Object.keys(position.fills).length === 0;
         const names = Object.keys(position?.mappings ?? {});
         const isItsOwn = mappings === undefined || isDeepStrictEqual(names.sort(), [...mappings].sort());
-        if (isWhole && isItsOwn && position.replid === replid && position.offset >= offset) return position;
+        if (isWhole && isItsOwn && position.replid === replid && publishedUpTo(position) >= offset) return position;
         throw new Error(`${replid} ${JSON.stringify(position)}`);
       },
       PATIENCE,
