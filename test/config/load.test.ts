@@ -280,6 +280,17 @@ test('rows are written through where a sink acknowledges them, and nothing else 
   );
 });
 
+test('operations are refused beside key events, which do not tell them all', () => {
+  const both = replaced('key: person:{person_id}', 'key: person:{person_id}\n    operations: true').replace(
+    'source: {',
+    'source: { mode: notifications,',
+  );
+  assert.match(
+    only(both),
+    /^mappings\.person\.operations: is true, and key events tell neither .* replication, or false$/,
+  );
+});
+
 test('key types name placeholders', () => {
   good(replaced('key: person:{person_id}', 'key: person:{person_id}\n    keyTypes: { person_id: long }'));
   assert.match(

@@ -10,6 +10,8 @@ import {
   readMarkRecord,
   rejectedMark,
   rejects,
+  unpublishedMark,
+  withholds,
 } from '../../source-connector/mark.ts';
 import { packHash } from '../../source-connector/packed-hash.ts';
 
@@ -28,6 +30,8 @@ test('what the record of a mark says is read back, whatever the key holds', () =
     { mark: rejectedMark(Buffer.from([7, 0]), fields), kept: false },
     { mark: rejectedMark(Buffer.from([7, 0]), fields, true), kept: false },
     { mark: pendingMark(fields), kept: false },
+    { mark: unpublishedMark(Buffer.from([7, 0xff])), kept: false },
+    { mark: unpublishedMark(Buffer.from([7, 0]), fields, true), kept: false },
     { mark: null, kept: false },
   ];
   for (const key of keys) {
@@ -62,6 +66,12 @@ test('a mark tells what it was made of', () => {
   assert.equal(fieldsOf(null).length, 0);
   assert.equal(rejects(rejectedMark(digest, fields, true), digest), true);
   assert.equal(rejects(rejectedMark(digest), Buffer.from([1, 2])), false);
+  assert.equal(withholds(unpublishedMark(digest, fields), digest), true);
+  assert.equal(withholds(unpublishedMark(digest), Buffer.from([1, 2])), false);
+  assert.equal(withholds(rejectedMark(digest), digest), false);
+  assert.equal(rejects(unpublishedMark(digest), digest), false);
+  assert.equal(inheritedFields(unpublishedMark(digest, fields)).length, 0);
+  assert.deepEqual(inheritedFields(unpublishedMark(digest, fields, true)), fields);
   assert.equal(rejects(keptMark('expired'), Buffer.from('expired')), false);
 });
 

@@ -234,3 +234,11 @@ test('rule 22: rgsync’s own course of operations on one hash: + with an id, =,
   assert.deepEqual(await pipeline.rows(), {});
   assert.deepEqual(await pipeline.marks(), {});
 });
+
+test('a server that does not replicate is not followed by its key events where a mapping has operations', async (t) => {
+  const pipeline = await openPipeline(t, { source: { username: 'afterwrite', password: 'xyzzy' } });
+  await pipeline.redis.client.call('ACL', 'SETUSER', 'afterwrite', 'on', '>xyzzy', '~*', '&*', '+@all', '-psync');
+  const error = await pipeline.start().failed();
+  assert.equal(error.code, 'REDIS_NO_PSYNC');
+  assert.match(error.message, /A mapping with operations: true needs replication/);
+});
