@@ -5,9 +5,8 @@ import { vanishedCause } from './fold/removal-cause.ts';
 import type { RemovalCause } from './fold/change.ts';
 import type { ComparisonReason, KeyEventNews } from './key-event-news.ts';
 import type { KeyReads, PageResult } from './key-reads.ts';
-import { SeenKeys } from './seen-keys.ts';
 import type { Shard } from './shard.ts';
-import type { Entry } from './state/port.ts';
+import type { Census, Entry } from './state/port.ts';
 import { checkBreaker, countMissing } from './vanished.ts';
 
 /** How many keys of the database one SCAN looks at. */
@@ -35,7 +34,8 @@ export interface ComparisonParts {
 export class KeyComparison {
   readonly reason: ComparisonReason;
   readonly #parts: ComparisonParts;
-  readonly #seen = new SeenKeys();
+  /** What the state held when this began, but for what SCAN has shown or a read has explained since. */
+  readonly #unseen: Census;
   #hashes = 0;
   #unheard = 0;
   #compared = 0;
@@ -43,6 +43,8 @@ export class KeyComparison {
   constructor(parts: ComparisonParts) {
     this.#parts = parts;
     this.reason = parts.reason;
+    this.#unseen = parts.shard.state.census();
+    parts.reads.census = this.#unseen;
   }
 
   /** Keys that were looked at so far. */
@@ -58,27 +60,24 @@ export class KeyComparison {
         const page = await session.scan(prefix, cursor, SCAN_COUNT);
         cursor = page.next;
         const keys = page.keys.filter((key) => shard.policiesOf(prefix.db, key) !== undefined);
-        for (const key of keys) this.#seen.add(prefix.db, key);
+        for (const key of keys) this.#unseen.crossOff(prefix.db, key);
         if (keys.length > 0) this.#add(await reads.named(prefix.db, keys, reason === 'start'));
         await cutIfFull();
         yield Math.max(SCAN_COUNT, page.keys.length);
       }
     }
-    const missing = new SeenKeys();
     let now = 0;
     let hasMissing = false;
-    for (const { db, keys } of this.#unseen()) {
+    for (const { db, keys } of this.#notShown()) {
       const page = await reads.named(db, keys, false);
       this.#add(page);
       now = page.now;
-      for (const { key } of page.unexplained) {
-        missing.add(db, key);
-        hasMissing = true;
-      }
+      hasMissing ||= page.unexplained.length > 0;
       await cutIfFull();
       yield keys.length;
     }
-    if (hasMissing) await this.#remove(missing, now);
+    if (hasMissing) await this.#remove(now);
+    reads.census = undefined;
     told.compared({ reason, hashes: this.#hashes, unheard: this.#unheard });
   }
 
@@ -89,12 +88,12 @@ export class KeyComparison {
   }
 
   /** Keys of the state that had a hash when last seen, and that no page has shown. */
-  *#unseen(): Generator<{ db: number; keys: Buffer[] }> {
+  *#notShown(): Generator<{ db: number; keys: Buffer[] }> {
     const { state, policiesOf } = this.#parts.shard;
     for (const db of state.databases()) {
       let keys: Buffer[] = [];
       for (const key of state.keys(db)) {
-        if (this.#seen.has(db, key) || policiesOf(db, key) === undefined) continue;
+        if (!this.#unseen.has(db, key) || policiesOf(db, key) === undefined) continue;
         if (state.get(db, key)?.current == null) continue;
         keys.push(key);
         if (keys.length < SCAN_COUNT) continue;
@@ -106,14 +105,14 @@ export class KeyComparison {
   }
 
   /** Folds the absence of hashes that no event has explained, unless that is too many to be believed. */
-  async #remove(missing: SeenKeys, now: number): Promise<void> {
+  async #remove(now: number): Promise<void> {
     const { shard, session, dirty, silentBefore, cutIfFull } = this.#parts;
-    const { state, fold, told } = shard;
+    const { state, fold, told, policiesOf } = shard;
     const silent = await session.silentCommands();
     const flushed = silent !== undefined && silentBefore !== undefined && silent.flushes > silentBefore.flushes;
     const causeOf = (db: number, key: Buffer, entry: Pick<Entry, 'expireAt'>): RemovalCause | undefined => {
       // Told of since it was read: it is read again, whatever this comparison has found.
-      if (!missing.has(db, key) || dirty.has(db, key)) return undefined;
+      if (!this.#unseen.has(db, key) || dirty.has(db, key) || policiesOf(db, key) === undefined) return undefined;
       return flushed ? 'flushed' : vanishedCause(entry, now);
     };
     const counted = countMissing(shard, causeOf);

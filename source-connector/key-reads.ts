@@ -6,6 +6,7 @@ import type { FoldTime, RemovalCause } from './fold/change.ts';
 import { packNamesAndValues } from './packed-hash.ts';
 import type { KeyEventNews } from './key-event-news.ts';
 import type { Shard } from './shard.ts';
+import type { Census } from './state/port.ts';
 
 /** The command of a change that no event told of. */
 const UNHEARD = 'RECONCILIATION';
@@ -27,6 +28,8 @@ export class KeyReads {
   readonly #session: KeyspaceSession;
   readonly #dirty: DirtyKeys;
   readonly #told: KeyEventNews;
+  /** Of the comparison that goes on: what was read since it began need not be read for it. */
+  census: Census | undefined;
 
   constructor(shard: Shard, session: KeyspaceSession, dirty: DirtyKeys, told: KeyEventNews) {
     this.#shard = shard;
@@ -77,6 +80,7 @@ export class KeyReads {
     const { fold, recorder, state } = this.#shard;
     const { db, key } = history;
     if (reading.holds === 'unsure') return true;
+    if (reading.holds === 'hash') this.census?.crossOff(db, key);
     const command = history.event === '' ? UNHEARD : history.event.toUpperCase();
     if (!snapshot) recorder.command = command;
     const entry = state.get(db, key);
@@ -90,6 +94,7 @@ export class KeyReads {
     if (entry?.current == null) return true;
     const cause = this.#provable(history.causeOf(reading.holds), entry.expireAt, now);
     if (cause === undefined) return false;
+    this.census?.crossOff(db, key);
     fold.gone(db, key, cause);
     return true;
   }
