@@ -131,4 +131,8 @@ export const source = oneOf(
     path: ['tls'],
     error: 'true or its parts beside a URL that begins with rediss://; or redis:// for no TLS',
   })
+  .refine(({ nodes, mode }) => nodes === undefined || mode !== 'notifications', {
+    path: ['mode'],
+    error: 'auto or replication with nodes: key events do not tell a key that moves to another node from one that goes',
+  })
   .describe('the Redis server to capture');

@@ -165,10 +165,19 @@ export class KeyspaceSession {
     });
   }
 
-  /** Hears whether both connections still are what they were. @throws AfterwriteError which then is `brokenBy` */
+  /**
+   * Hears whether both connections, and the server, still are what they were. A master that was demoted drops its data for
+   * another's and tells of no key, and Sentinels name another server by then; a replica that was promoted tells of causes
+   * that it did not tell before. @throws AfterwriteError which then is `brokenBy`
+   */
   async probe(): Promise<void> {
     await this.#guard(async () => {
       await this.#subscription.flushed();
+      const role = await ifPermitted(roleOf(this.#control));
+      if (role === undefined || (role.kind === 'replica') === this.isReplica) return;
+      const where = { redis: addressOf(this.#control.endpoint) };
+      const [was, is] = this.isReplica ? ['replica', 'master'] : ['master', 'replica'];
+      throw new AfterwriteError('REDIS_LINK_LOST', `the server was a ${was} and is a ${is} now`, { where });
     });
   }
 

@@ -197,6 +197,13 @@ test('an endpoint is one of its spellings, not several and not none', () => {
   good(replaced("'redis://127.0.0.1:6379'", "'${env:REDIS_URL}'"));
 });
 
+test('the key events of a cluster cannot be followed, and are refused', () => {
+  const nodes = (mode: string): string =>
+    replaced("url: 'redis://127.0.0.1:6379'", `nodes: ['127.0.0.1:7000'], mode: ${mode}`);
+  assert.match(only(nodes('notifications')), /^source\.mode: .*auto or replication with nodes/);
+  good(nodes('auto'));
+});
+
 test('rule 9: overlapping patterns of one database are refused, of two databases not', () => {
   const other = (prefix: string, database: number): string =>
     replaced('sinks:', `  other: { key: '${prefix}{id}', database: ${database}, fields: {} }\nsinks:`);
