@@ -17,6 +17,9 @@ import type { ContractBinding, ContractDatabase } from '../binding.ts';
 import { offsetsOf, untilWritten } from './sink.ts';
 import { partition, persons, Stage, written } from './stage.ts';
 
+/** For what a worker does on busy servers. */
+const patience = { timeoutMs: 120_000 };
+
 const program = fileURLToPath(new URL('../../support/sink/run-sink.js', import.meta.url));
 
 /** A pipeline whose sink acknowledges. @param topic of another one; then its group is another one, too */
@@ -81,8 +84,11 @@ export function acknowledgementTests(binding: ContractBinding): void {
     );
     const sink = createWorker(t, config);
     await sink.worker.start();
-    await untilEqual('acknowledgements', ['{person:a}four', '{person:a}one', '{person:a}two', '{person:b}thrée'], () =>
-      streams(redis),
+    await untilEqual(
+      'acknowledgements',
+      ['{person:a}four', '{person:a}one', '{person:a}two', '{person:b}thrée'],
+      () => streams(redis),
+      patience,
     );
     const done = ['status', 'done', 'sink', 'warehouse'];
     assert.deepEqual(await entries(redis, '{person:a}one'), [[`${version}-2`, done]]);
@@ -92,18 +98,18 @@ export function acknowledgementTests(binding: ContractBinding): void {
     assert.deepEqual([id, said?.slice(0, 5)], [`${version + 2}-2`, ['status', 'failed', ...done.slice(2), 'error']]);
     assert.ok((said?.[5] ?? '').length > 5, 'the reason of the database');
     assert.ok((await redis.client.ttl('{person:a}one')) > 3500);
-    await untilEqual('what the outbox holds beside its mark', 0, () => pending(stage, log));
+    await untilEqual('what the outbox holds beside its mark', 0, () => pending(stage, log), patience);
 
     await redis.client.flushall();
     await replay({
       ...{ config, client: kafkaAt(), sink: 'warehouse', mappings: [], start: { kind: 'earliest' } },
       ...{ withoutGuard: true, dryRun: false },
     });
-    await until('the replay', () => detailsOf(sink).some((details) => details?.['epoch'] === '1'));
-    await untilWritten(stage.database, log);
+    await until('the replay', () => detailsOf(sink).some((details) => details?.['epoch'] === '1'), patience);
+    await untilWritten(stage.database, log, patience);
     // Its acknowledgement would be behind those of the replay.
     await log.commit({ key: 'd', values: ['4', null], id: 'five', version: version + 5 });
-    await untilEqual('the only acknowledgement', ['{person:d}five'], () => streams(redis));
+    await untilEqual('the only acknowledgement', ['{person:d}five'], () => streams(redis), patience);
     const counted = /sink_acknowledgements_total\{sink="warehouse",mapping="person",status="(\w+)"\} (\d+)/g;
     const count = async (): Promise<string[][]> =>
       [...(await sink.metrics.text()).matchAll(counted)].map(([, status = '', times = '']) => [status, times]).sort();
@@ -114,6 +120,7 @@ export function acknowledgementTests(binding: ContractBinding): void {
         ['failed', '1'],
       ],
       count,
+      patience,
     );
   });
 
@@ -150,8 +157,8 @@ export function acknowledgementTests(binding: ContractBinding): void {
     assert.deepEqual([await streams(redis), (await offsetsOf(stage.database))[0]?.[2]], [told, next]);
     const { worker } = createWorker(t, parsed(nextLife()));
     await worker.start();
-    await untilWritten(stage.database, log);
-    await untilEqual('what the outbox holds beside its mark', 0, () => pending(stage, log));
+    await untilWritten(stage.database, log, patience);
+    await untilEqual('what the outbox holds beside its mark', 0, () => pending(stage, log), patience);
     assert.deepEqual(await streams(redis), [...told, '{person:b}three'].sort());
     const done = ['status', 'done', 'sink', 'warehouse'];
     for (const [index, key] of ['{person:a}one', '{person:b}two', '{person:b}three'].entries()) {
