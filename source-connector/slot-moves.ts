@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AfterwriteError } from '../ops/errors/index.ts';
+import { fault } from '../ops/faults.ts';
 import type { Logger } from '../ops/logging.ts';
 import type { ClusterMember, Fence, OtherShard, ShardLook } from './cluster/member.ts';
 import { isPassed, SlotCourse } from './cluster/slot-course.ts';
@@ -161,6 +162,7 @@ export class SlotMoves {
   /** Does what is due, between two commands. A position has to be committed after it. */
   async work(deciding: Deciding): Promise<void> {
     const { staying, released } = this.#course.settle(deciding.place);
+    if (released.size > 0) fault('slots.releasing');
     for (const [to, slots] of released) {
       this.#options.log.info({ slots: rangesOf(slots), to }, 'slots are released to another shard');
     }
@@ -241,6 +243,7 @@ export class SlotMoves {
     const { member, state, log } = this.#options;
     // Some may be leaving again: a key that is missing here may live there.
     this.#course.arrive(claims.keys(), await member.look(), deciding.place);
+    fault('slots.arriving');
     deciding.raiseVersion(version);
     let [published, vanished] = [0, 0];
     await eachKey(state, (db, key) => {
@@ -253,6 +256,7 @@ export class SlotMoves {
     });
     deciding.checkVanished(published, vanished);
     await this.#decide(new Set(claims.keys()), deciding);
+    fault('slots.arrived');
     this.#course.arrived(claims.values());
     this.#takeover = undefined;
     log.info({ slots: claims.size, rows: published }, 'slots are published from this shard now');

@@ -48,6 +48,9 @@ const effectSteps = ['source.effects'] as const;
 /** Passed only where rows are written through: test/source-connector/write-through/ ends a source there. */
 const throughSteps = ['source.verdict-due', 'source.verdict-written'] as const;
 
+/** Passed only where slots of a cluster move: test/source-connector/cluster/failures.live.test.ts ends sources there. */
+const slotSteps = ['slots.releasing', 'slots.arriving', 'slots.arrived'] as const;
+
 /** Steps that a life passes once. */
 const once = new Set<string>(['send.claimed']);
 
@@ -62,6 +65,7 @@ test('every named step of the sources is one that these tests end a process at',
     ...fillSteps,
     ...effectSteps,
     ...throughSteps,
+    ...slotSteps,
   ];
   const ended = [...sourceSteps, ...sinkSteps, ...seldom];
   assert.deepEqual([...new Set(named)], ended.sort());

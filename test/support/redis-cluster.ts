@@ -9,6 +9,8 @@ import { until } from './until.ts';
 const SLOTS = 16_384;
 /** A node that does not answer for this long is down, ms. Much longer than a busy machine lets a node wait. */
 const NODE_TIMEOUT = 3000;
+/** A command that has met a node's end is not answered, ms. */
+const LONGEST_COMMAND = 10_000;
 const patience = { timeoutMs: 90_000, everyMs: 50 };
 
 /** One node of a cluster. */
@@ -43,7 +45,13 @@ export class TestCluster {
     for (let i = 0; i < masters * (1 + replicas); i++) nodes.push(await startNode(scope, buses));
     const client = new Cluster(
       nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-      { clusterRetryStrategy: () => 100, retryDelayOnFailover: 100, retryDelayOnClusterDown: 100, lazyConnect: true },
+      {
+        clusterRetryStrategy: () => 100,
+        retryDelayOnFailover: 100,
+        retryDelayOnClusterDown: 100,
+        lazyConnect: true,
+        redisOptions: { commandTimeout: LONGEST_COMMAND },
+      },
     );
     client.on('error', () => undefined);
     const cluster = new TestCluster(scope, nodes, client, buses);
@@ -60,7 +68,7 @@ export class TestCluster {
       if (master !== undefined) await node.client.call('CLUSTER', 'REPLICATE', master.id);
     }
     await cluster.#replicasFollow();
-    await until('the cluster is up', async () => (await cluster.#everywhere('CLUSTER', 'INFO')).every(isUp), patience);
+    await cluster.up();
     await client.connect();
     scope.after(async () => {
       client.disconnect();
@@ -118,7 +126,7 @@ export class TestCluster {
       const keys = await from.client.call('CLUSTER', 'GETKEYSINSLOT', slot, 10);
       if (!Array.isArray(keys) || keys.length === 0) break;
       const some = until === 'half' ? keys.slice(0, Math.ceil(keys.length / 2)) : keys;
-      await from.client.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...some.map(String));
+      await from.client.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5000, 'REPLACE', 'KEYS', ...some.map(String));
       if (until === 'half') return;
     }
     if (until === 'keys-moved') return;
@@ -132,6 +140,17 @@ export class TestCluster {
     }
   }
 
+  /** Ends a move that was left in its middle: the keys that went come back, and the slot stays where it was. */
+  async takeBack(slot: number, from: TestNode, to: TestNode): Promise<void> {
+    // Else it asks its new master for keys that it lacks, those that come back included.
+    await from.client.call('CLUSTER', 'SETSLOT', slot, 'STABLE');
+    const keys = await to.client.call('CLUSTER', 'GETKEYSINSLOT', slot, 1000);
+    if (Array.isArray(keys) && keys.length > 0) {
+      await to.client.call('MIGRATE', '127.0.0.1', from.port, '', 0, 5000, 'REPLACE', 'KEYS', ...keys.map(String));
+    }
+    await to.client.call('CLUSTER', 'SETSLOT', slot, 'STABLE');
+  }
+
   /** kill -9 of a master. Returns when a replica has taken its place. */
   async killMaster(node: TestNode): Promise<void> {
     const before = (await selfOf(node))?.slots ?? [];
@@ -141,6 +160,15 @@ export class TestCluster {
       return before.every(([first]) => served.some(([a, b]) => a <= first && first <= b));
     };
     await until('a replica that takes over', isServed, patience);
+  }
+
+  /** Waits until every node that is there says that all slots are served. */
+  async up(): Promise<void> {
+    const areUp = async (): Promise<boolean> => {
+      const infos = await Promise.all(this.nodes.filter(isAlive).map(({ client }) => client.call('CLUSTER', 'INFO')));
+      return infos.every((info) => isUp(String(info)));
+    };
+    await until('the cluster is up', areUp, patience);
   }
 
   /** All hashes whose keys begin so, of all masters, by key. */
@@ -207,7 +235,8 @@ async function startNode(scope: Scope, buses: Map<number, number>): Promise<Test
     '--cluster-node-timeout',
     String(NODE_TIMEOUT),
   ];
-  const redis = await startRedis(scope, args);
+  // A node that is killed does not come back.
+  const redis = await startRedis(scope, args, { maxRetriesPerRequest: 1, commandTimeout: LONGEST_COMMAND });
   buses.set(redis.port, bus);
   return { ...redis, id: String(await redis.client.call('CLUSTER', 'MYID')) };
 }

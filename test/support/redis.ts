@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import type { RunningService } from '../../services/index.ts';
 import type { Scope } from './scope.ts';
 import { startPrivate } from './servers.ts';
@@ -29,10 +29,19 @@ const testArgs = [
  * A real, empty Redis server on a free port, with a client; both end with the test.
  *
  * @param args further arguments of redis-server; they come last and so win
+ * @param options what differs in the client, which has a command that met a kill wait for the server to be back
  */
-export async function startRedis(scope: Scope, args: readonly string[] = []): Promise<TestRedis> {
+export async function startRedis(
+  scope: Scope,
+  args: readonly string[] = [],
+  options: RedisOptions = {},
+): Promise<TestRedis> {
   const server = await startPrivate(scope, 'redis', { args: [...testArgs, ...args] });
-  const client = new Redis(server.port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  const client = new Redis(server.port, '127.0.0.1', {
+    maxRetriesPerRequest: null,
+    retryStrategy: () => 50,
+    ...options,
+  });
   // A server that is killed on purpose is no news.
   client.on('error', () => undefined);
   scope.after(async () => {
