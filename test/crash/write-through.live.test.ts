@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
 import { freePort } from '../../services/ports.ts';
-import { uniqueName } from '../support/names.ts';
 import { Connector } from '../support/processes.ts';
-import { shared } from '../support/servers.ts';
 import { createDatabase, type TestDatabase } from '../support/sink/database.ts';
+import { createMariaDatabase } from '../support/sink/maria-database.ts';
 import { createWorker } from '../support/sink/worker.ts';
 import { person, TestPipeline } from '../support/source/pipeline.ts';
 import { PATIENCE } from '../support/source/source.ts';
@@ -57,29 +55,11 @@ function rowsOf(database: TestDatabase): Rows {
     );
 }
 
-/** A database of the MariaDB, with what a sink needs to know of it. */
-async function mariaDatabase(t: TestContext): Promise<{ readonly url: string; readonly rows: Rows }> {
-  const name = uniqueName('through');
-  const server = await createConnection({ uri: shared('mariadb') });
-  await server.query(`CREATE DATABASE ${name}`);
-  t.after(async () => {
-    await server.query(`DROP DATABASE ${name}`);
-    await server.end();
-  });
-  const rows: Rows = async () => {
-    const [found] = await server.query({
-      sql: `SELECT id, name, age FROM ${name}.persons ORDER BY id`,
-      rowsAsArray: true,
-    });
-    return Array.isArray(found) ? found.map((row) => (Array.isArray(row) ? row.map(String).join(' ') : '')) : [];
-  };
-  return { url: new URL(`/${name}`, shared('mariadb')).href, rows };
-}
-
 test('rule 23: rows are in PostgreSQL and MariaDB before the client is told, and hashes are then', async (t) => {
   const database = await createDatabase(t);
-  const maria = await mariaDatabase(t);
-  const sink = { kind: 'mysql', url: maria.url, create: true, batch: { linger: '1ms' } };
+  const maria = await createMariaDatabase(t);
+  const sink = { ...maria.sinkOptions, create: true, batch: { linger: '1ms' } };
+  const mariaRows: Rows = () => maria.rows('SELECT id, name, age FROM persons ORDER BY id');
   const { pipeline, client, write } = await begin(t, database, {}, { maria: sink });
   await client.hset('person:1', 'name', 'Ann', 'age', '30', 'city', 'Oslo');
   await client.pexpire('person:1', 500_000);
@@ -94,7 +74,7 @@ test('rule 23: rows are in PostgreSQL and MariaDB before the client is told, and
     rows: readonly string[],
     hash: Readonly<Record<string, string>>,
   ): Promise<void> => {
-    assert.deepEqual([await rowsOf(database)(), await maria.rows()], [rows, rows], `${what}: rows`);
+    assert.deepEqual([await rowsOf(database)(), await mariaRows()], [rows, rows], `${what}: rows`);
     assert.deepEqual(await client.hgetall('person:1'), hash, `${what}: hash`);
     assert.equal(await client.exists('__{person:1}'), 0, `${what}: staging key`);
   };
@@ -119,7 +99,7 @@ test('rule 23: rows are in PostgreSQL and MariaDB before the client is told, and
   assert.deepEqual(both, ['status done', 'status done']);
   assert.deepEqual(await client.hgetall('person:2'), { name: 'Eve', age: '9' });
   assert.equal(await client.exists('__{person:2}'), 0);
-  assert.deepEqual([await rowsOf(database)(), await maria.rows()], [['2 Eve 9'], ['2 Eve 9']]);
+  assert.deepEqual([await rowsOf(database)(), await mariaRows()], [['2 Eve 9'], ['2 Eve 9']]);
 });
 
 test('rule 23: a database that does not answer in time has the row of the hash in the end', async (t) => {
