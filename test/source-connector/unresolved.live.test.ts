@@ -177,25 +177,28 @@ test('rule 6: while keys come from outside without end positions are committed, 
       await pause(1);
     }
   });
-  t.after(async () => {
+  const stop = async (): Promise<void> => {
     ends = true;
     await Promise.all(renames);
     for (const one of clients) one.disconnect();
-  });
+  };
   // How far a position is that names held keys: of the next one, once it is behind `from`.
   const holding = (from: number): Promise<number> =>
     until(`a position behind ${from} while keys are held back`, async () => {
       const { offset = 0, held = [] } = (await pipeline.position()) ?? {};
       return offset > from && held.length > 0 ? offset : undefined;
     });
-  const first = await holding(0);
-  await holding(first);
-  await source.kill();
-  const last = (await pipeline.position())?.offset ?? 0;
-  source.start();
-  await holding(last);
-  ends = true;
-  await Promise.all(renames);
+  try {
+    const first = await holding(0);
+    await holding(first);
+    await source.kill();
+    const last = (await pipeline.position())?.offset ?? 0;
+    source.start();
+    await holding(last);
+  } finally {
+    // Before their server ends.
+    await stop();
+  }
   await pipeline.caughtUp();
   assert.deepEqual(await pipeline.rows(), await hashesAsRows(client));
   assert.deepEqual(source.printed().match(/"msg":"(full resync|the stream goes on)"/g), [
