@@ -140,6 +140,8 @@ export interface Shard {
   readonly slots?: SlotMoves | undefined;
   /** Hashes that one unit may hold in memory: the records of the largest batch. */
   readonly unitLimit: number;
+  /** As many keys are gathered before they are read beside the stream, at most; KEYS_A_READ unless told. */
+  readonly keysARead?: number;
   readonly stopping: AbortSignal;
   readonly told: ShardNews;
 }

@@ -75,7 +75,7 @@ class Follower {
 
   /** Folds every command that is complete; cuts batches where that is allowed. */
   async foldBuffered(): Promise<Unresolved | undefined> {
-    const { committer, recorder, told, held } = this.#shard;
+    const { committer, recorder, told, held, keysARead = KEYS_A_READ } = this.#shard;
     recorder.at = Date.now();
     let commands = 0;
     for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
@@ -91,7 +91,7 @@ class Follower {
         if (left !== undefined) return left;
       }
       this.#keepProgress();
-      if (held.unreadCount >= KEYS_A_READ) {
+      if (held.unreadCount >= keysARead) {
         const left = await this.#beside.readUnread(command.end);
         if (left !== undefined) return left;
       }

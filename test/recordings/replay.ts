@@ -149,7 +149,8 @@ class Replayer {
       server === undefined
         ? whole.readKeys(keys, fence, stop.signal)
         : Promise.resolve(keys.map(({ db, key }) => server.read(db, key, fence)));
-    const shard = { ...whole, readKeys };
+    // Each is read at once: a server that was recorded is behind the stream, and no key is held back across a SWAPDB.
+    const shard = { ...whole, readKeys, keysARead: 1 };
     const resume: ResumePoint | null = this.#begun ? { replid: progress.replid, offset: progress.offset } : null;
     this.#begun = true;
     const deadline = setTimeout(() => {
