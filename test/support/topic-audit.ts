@@ -38,17 +38,20 @@ export function auditTopic(topic: string, records: readonly TopicRecord[]): Topi
   const ops: Record<string, number> = {};
   for (const one of partitions.values()) {
     const orders = new Map<unknown, PartitionOrder>();
-    for (const [index, record] of one.entries()) {
-      const { event } = record;
-      if (event === null) {
-        checkTombstone(topic, record, one[index - 1]);
-        continue;
+    // Between a delete and its tombstone may stand what other shards have told of other keys.
+    for (const ofKey of byKey(one).values()) {
+      for (const [index, record] of ofKey.entries()) {
+        if (record.event === null) checkTombstone(topic, record, ofKey[index - 1]);
+        else if (record.event.op === 'd') checkDelete(topic, record, ofKey[index + 1]);
       }
+    }
+    for (const record of one) {
+      const { event } = record;
+      if (event === null) continue;
       const shard = event.source?.['shard'];
       const order = orders.get(shard) ?? new PartitionOrder(topic);
       orders.set(shard, order);
       order.check(record, event);
-      if (event.op === 'd') checkDelete(topic, record, one[index + 1]);
       let history = histories.get(record.key);
       if (history === undefined) histories.set(record.key, (history = []));
       checkNews(topic, record, event, history.at(-1));
@@ -59,6 +62,16 @@ export function auditTopic(topic: string, records: readonly TopicRecord[]): Topi
   const events = Object.values(ops).reduce((sum, count) => sum + count, 0);
   const last = new Map([...histories].flatMap(([key, history]) => history.slice(-1).map((event) => [key, event])));
   return { events, ops, last, histories };
+}
+
+function byKey(records: readonly TopicRecord[]): ReadonlyMap<string, readonly TopicRecord[]> {
+  const keys = new Map<string, TopicRecord[]>();
+  for (const record of records) {
+    const before = keys.get(record.key);
+    if (before === undefined) keys.set(record.key, [record]);
+    else before.push(record);
+  }
+  return keys;
 }
 
 /**
@@ -104,13 +117,13 @@ function checkNews(topic: string, record: TopicRecord, event: Envelope, before: 
 }
 
 function checkDelete(topic: string, record: TopicRecord, next: TopicRecord | undefined): void {
-  const followed = next !== undefined && next.event === null && next.key === record.key;
+  const followed = next !== undefined && next.event === null;
   assert.ok(followed, `${place(topic, record)}: a delete is followed by its tombstone at once`);
 }
 
 function checkTombstone(topic: string, record: TopicRecord, previous: TopicRecord | undefined): void {
   const at = place(topic, record);
-  const event = previous?.key === record.key ? previous.event : null;
+  const event = previous?.event;
   assert.ok(event?.op === 'd', `${at}: a tombstone follows the delete that it belongs to`);
   assert.equal(record.headers.version, event.version, `${at}: a tombstone has the version of its delete`);
   assert.ok(record.headers.cause !== undefined, `${at}: a tombstone names the cause`);
