@@ -5,6 +5,8 @@ import { kafkaAt } from '../support/kafka.ts';
 import { shared } from '../support/servers.ts';
 import { car, person, TestPipeline, type ConfigParts } from '../support/source/pipeline.ts';
 import type { Scope } from '../support/scope.ts';
+import { PATIENCE } from '../support/source/source.ts';
+import { until } from '../support/until.ts';
 
 const keyed = { ...person, key: 'person:{id}', keyTypes: { id: 'int' } };
 
@@ -54,6 +56,9 @@ test('rule 12: another partition count is refused, in the configuration and in K
   await withAdmin(kafkaAt(), async (admin) => {
     // kafkajs stumbles over the answer of Kafka 4 after the work is done.
     await admin.createPartitions({ topicPartitions: [{ topic, count: 8 }] }).catch(() => undefined);
+    const made = async (): Promise<boolean> =>
+      (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions.length === 8;
+    await until('eight partitions', made, PATIENCE);
   });
   await refused(pipeline, {}, 'TOPIC_MISCONFIGURED', /has 8 partitions, and must have 2/);
   await refused(pipeline, eight, 'KEY_CHANGED', /it had 2 partitions and now is to have 8/);
