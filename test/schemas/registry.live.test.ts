@@ -41,6 +41,14 @@ test('schemas keep their ids, and are found by them', async () => {
   );
 });
 
+test('workers that begin at once register the same schemas, and all get their ids', async () => {
+  for (let round = 0; round < 10; round++) {
+    const mapping = mappingOf({ age });
+    const ids = await Promise.all(Array.from({ length: 6 }, () => registerSchemas(registry, mapping)));
+    for (const one of ids) assert.deepEqual(one, ids[0]);
+  }
+});
+
 test('a subject that nothing checks is told to check; a stricter level stays', async () => {
   const mapping = mappingOf({ age });
   const subject = valueSubjectOf(mapping.topic);
