@@ -173,14 +173,19 @@ export class Shop {
   /** Waits until one worker of the source follows the shard, not being one of these; returns it. */
   async owner(except: readonly Connector[] = [], withinMs = 60_000): Promise<Connector> {
     const others = this.sources.filter((source) => source.running && !except.includes(source));
-    return await until(
+    const found = await until(
       'a worker that follows the shard',
       async () => {
+        const ended = others.find((source) => !source.running);
+        if (ended !== undefined) return { ended };
         const looks = others.map(async (source) => ({ source, part: (await source.parts('/readyz'))[SHARD] }));
-        return (await Promise.all(looks)).find(({ part }) => part?.ok === true)?.source;
+        const owner = (await Promise.all(looks)).find(({ part }) => part?.ok === true)?.source;
+        return owner && { owner };
       },
       { timeoutMs: withinMs, everyMs: 50 },
     );
+    assert.ok('owner' in found, `${found.ended?.name} runs until the test ends it; ${found.ended?.tail()}`);
+    return found.owner;
   }
 
   /** Returns when the sink has written all that is in the topics. */
@@ -239,7 +244,9 @@ async function workerIn(scope: Scope, folder: string, number: number, env: Reado
   const name = number === 1 ? 'source' : `source-${number}`;
   const file = join(folder, `${name}.yaml`);
   const port = await freePort();
-  const connector = new Connector(scope, { name, args: ['source', '-c', file], folder, httpPort: port, env });
+  // A test's own flushes, swaps with an empty database and expiries, met by a full resync, are no accident.
+  const args = ['source', '-c', file, '--confirm-vanished', '1000000'];
+  const connector = new Connector(scope, { name, args, folder, httpPort: port, env });
   return { connector, file, port, state: join(folder, number === 1 ? 'state' : `state-${number}`) };
 }
 
@@ -266,8 +273,6 @@ function configurationOf(options: {
       ...(options.mode === undefined ? {} : { mode: options.mode }),
       state,
       ...(options.deletes === 'all' ? { removals: allDelete } : {}),
-      // A test's own flushes and expiries, met by a full resync, are no accident.
-      breaker: { rows: 1_000_000, percent: 100 },
       batch: { records: options.batchRecords ?? 1000 },
       http: { port: ports.source },
     },
