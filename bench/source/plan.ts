@@ -25,12 +25,12 @@ export const fullPlan: Plan = {
   hashes: 1_000_000,
   commands: 1_000_000,
   passes: 3,
-  requests: 1_000_000,
+  requests: 4_000_000,
   keys: 100_000,
   bigFields: 1_000_000,
   changes: 100_000,
   heldHashes: 1_000_000,
-  takeoverRows: [50_000, 200_000],
+  takeoverRows: [50_000, 200_000, 500_000],
 };
 
 export const quickPlan: Plan = {
