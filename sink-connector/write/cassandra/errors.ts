@@ -52,6 +52,17 @@ export class NodeError extends Error {
   }
 }
 
+/**
+ * A value that a column or key cannot hold, found before the driver is asked. The driver says of it a TypeError or a
+ * RangeError, as it would of a fault of this program or of its own, which is not the row's.
+ */
+export class UnstorableValue extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UnstorableValue';
+  }
+}
+
 /** The error of a statement as it is told. */
 export function told(error: unknown): unknown {
   return error instanceof errors.ResponseError ? new NodeError(error) : error;
@@ -66,6 +77,7 @@ function nameOf(code: number): string {
 /** The one place that decides what an error of Cassandra or of its driver means. */
 export function classifyCassandraError(error: unknown): FailureKind {
   if (error instanceof AfterwriteError) return error.code === 'SECRET_UNRESOLVED' ? 'access' : 'unknown';
+  if (error instanceof UnstorableValue) return 'data';
   if (error instanceof NodeError) return classifyResponse(error.answer);
   if (error instanceof errors.ResponseError) return classifyResponse(error);
   if (error instanceof errors.NoHostAvailableError) return classifyHosts(causesOf(error));
@@ -77,8 +89,8 @@ export function classifyCassandraError(error: unknown): FailureKind {
   // Such as a connection that is gone between its choice and its use.
   if (error instanceof errors.DriverInternalError) return 'outage';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  // What the driver cannot encode for a column. Node's own RangeError of a number has a code, too.
-  if (error instanceof TypeError || error instanceof RangeError) return 'data';
+  // A fault of a program. Node's own, of a number out of range, has a code, too.
+  if (error instanceof TypeError || error instanceof RangeError) return 'unknown';
   if (tlsErrors.test(code)) return 'access';
   return socketErrors.test(code) ? 'outage' : 'unknown';
 }

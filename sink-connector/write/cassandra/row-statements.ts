@@ -2,6 +2,7 @@ import { types } from 'cassandra-driver';
 import { AfterwriteError } from '../../../ops/errors/index.ts';
 import type { Change, ColumnValue } from '../../decode/change.ts';
 import type { TargetTable } from '../port.ts';
+import { UnstorableValue } from './errors.ts';
 import { tableStatements, type TableStatements } from './statements.ts';
 import { type Encoded, encoderOf } from './types.ts';
 
@@ -20,6 +21,8 @@ export interface RowOptions {
   readonly ttl: number | 'expiry' | undefined;
 }
 
+/** A partition key takes no more bytes: their number is one of 16 bits. */
+const longestKey = 65_535;
 /** Cassandra takes no longer TTL: 20 years, s. */
 const longestTtl = 630_720_000;
 /** The last second that every release can store as a row's end: 2038-01-19T03:14:06Z. */
@@ -48,7 +51,10 @@ export class RowStatements {
         throw new AfterwriteError('INTERNAL', `Column ${name} of ${table.name} was not checked`);
       return (value: ColumnValue): Parameter => (value === null ? none : encode(value));
     };
-    this.#keys = table.keyColumns.map((column) => writer(column, null));
+    this.#keys = table.keyColumns.map((column) => {
+      const write = writer(column, null);
+      return (value: ColumnValue): Parameter => ofKey(column.name, write(value));
+    });
     this.#values = table.valueColumns.map((column) => writer(column, absent));
   }
 
@@ -89,4 +95,11 @@ export class RowStatements {
     const left = Math.ceil((end - now) / 1000);
     return left > longestTtl || end > lastEnd * 1000 ? undefined : left;
   }
+}
+
+/** The server would refuse it, but the driver, which finds a node by the columns of a key, cannot even say it. */
+function ofKey(column: string, value: Parameter): Parameter {
+  const bytes = typeof value === 'string' ? Buffer.byteLength(value) : 0;
+  if (bytes <= longestKey) return value;
+  throw new UnstorableValue(`The key column ${column} has ${bytes} bytes, where ${longestKey} is the most`);
 }

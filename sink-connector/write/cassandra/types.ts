@@ -1,5 +1,6 @@
 import { type ColumnType, type KeyType, ofType, type TypeTable } from '../../../schemas/index.ts';
 import type { ColumnValue } from '../../decode/change.ts';
+import { UnstorableValue } from './errors.ts';
 
 type Present = NonNullable<ColumnValue>;
 
@@ -14,6 +15,8 @@ interface CqlType {
   /** How a value is written to a column of each type that can hold it exactly, or as the documentation says. */
   readonly columns: Readonly<Record<string, Encode>>;
 }
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 const asText: Encode = String;
 const asInteger: Encode = (value) => (typeof value === 'bigint' ? value : BigInt(Number(value)));
@@ -35,7 +38,7 @@ const cqlTypes: TypeTable<CqlType> = {
   date: { created: 'date', columns: { date: (days) => dateBytes(Number(days)) } },
   timestamp: { created: 'timestamp', columns: { timestamp: millisOf, bigint: asInteger } },
   'timestamp-millis': { created: 'timestamp', columns: { timestamp: millisOf, bigint: millisOf } },
-  uuid: { created: 'uuid', columns: { uuid: asText, text: asText } },
+  uuid: { created: 'uuid', columns: { uuid: asUuid, text: asText } },
   bytes: { created: 'blob', columns: { blob: asBytes } },
   json: { created: 'text', columns: { text: asText } },
 };
@@ -51,7 +54,10 @@ export function acceptedTypes(type: ColumnType): readonly string[] {
   return [created, ...Object.keys(columns).filter((name) => name !== created)];
 }
 
-/** How values of a type are written to a column. @returns undefined when the column cannot hold them */
+/**
+ * How values of a type are written to a column. What the driver would not take throws UnstorableValue.
+ * @returns undefined when the column cannot hold them
+ */
 export function encoderOf(type: ColumnType, cqlType: string): Encode | undefined {
   return ofType(cqlTypes, type).columns[cqlType];
 }
@@ -65,6 +71,13 @@ export const keyTypes: Readonly<Record<KeyType, readonly string[]>> = {
 
 /** Types that hold every version. */
 export const versionTypes: readonly string[] = ['bigint', 'varint'];
+
+/** Events of other writers may hold any text. */
+function asUuid(value: Present): string {
+  const text = String(value);
+  if (!uuid.test(text)) throw new UnstorableValue(`${JSON.stringify(text.slice(0, 100))} is no UUID`);
+  return text;
+}
 
 /** @param micros microseconds since the epoch, of which whole milliseconds are kept, rounded down */
 function millisOf(micros: Present): bigint {

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { errors, types } from 'cassandra-driver';
 import { AfterwriteError } from '../../../../ops/errors/index.ts';
-import { classifyCassandraError, NodeError } from '../../../../sink-connector/write/cassandra/errors.ts';
+import {
+  classifyCassandraError,
+  NodeError,
+  UnstorableValue,
+} from '../../../../sink-connector/write/cassandra/errors.ts';
 
 const { responseErrorCodes: codes } = types;
 
@@ -47,8 +51,9 @@ const expected: readonly (readonly [string, unknown])[] = [
   ['access', new errors.NoHostAvailableError({ a: socketError('DEPTH_ZERO_SELF_SIGNED_CERT') })],
   ['outage', Object.assign(new Error('Socket was closed'), { isSocketError: true })],
   ['outage', new errors.DriverInternalError('No active connection found')],
-  ['data', new TypeError('Not a valid Uuid')],
-  ['data', new RangeError('out of range')],
+  ['data', new UnstorableValue('"x" is no UUID')],
+  ['unknown', new TypeError("Cannot read properties of undefined (reading 'length')")],
+  ['unknown', Object.assign(new RangeError('The value of "value" is out of range'), { code: 'ERR_OUT_OF_RANGE' })],
   ['outage', socketError('ECONNRESET')],
   ['access', new AfterwriteError('SECRET_UNRESOLVED', 'x')],
   ['unknown', new AfterwriteError('INTERNAL', 'x')],

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { errors, types } from 'cassandra-driver';
 import type { CassandraConfig } from '../../../../sink-connector/write/cassandra/connection.ts';
 import { causesOf, NodeError } from '../../../../sink-connector/write/cassandra/errors.ts';
-import type { Dialect, FailureKind, TargetTable } from '../../../../sink-connector/write/port.ts';
+import type { Dialect, FailureKind, Session, TargetTable } from '../../../../sink-connector/write/port.ts';
 import { createDialect } from '../../../../sink-connector/write/registry.ts';
 import { freePort } from '../../../../services/index.ts';
 import { startRelay } from '../../../support/relay.ts';
@@ -142,6 +142,38 @@ test('long texts are stored, and a row that is too large or has no key is bad da
   assert.equal(await kindOf(dialect, put('', 'x')), 'data');
   await assert.rejects(put('', 'x'), { code: '0x2200 INVALID', message: 'Key may not be empty' });
   assert.equal(await kindOf(dialect, put('k'.repeat(70_000), 'x')), 'data');
+});
+
+test('rule 19: what the driver cannot encode is bad data, and any other TypeError is not', async (t) => {
+  const { options, rows } = await createKeyspace();
+  const table: TargetTable = {
+    ...texts,
+    keyColumns: [
+      { name: 'region', type: 'string' },
+      { name: 'id', type: 'string' },
+    ],
+    valueColumns: [{ name: 'tag', type: 'uuid' }],
+  };
+  const dialect = await createDialect('warehouse', options);
+  assert.deepEqual(await dialect.prepare([table], creating), []);
+  const session = await dialect.connect();
+  t.after(() => session.close());
+  const tag = '01234567-89ab-cdef-0123-456789abcdef';
+  const put = (writer: Session, id: string, value: string) => () =>
+    writer.apply(table, { upserts: [upsert(['eu', id], [value])], deletes: [] });
+  await put(session, 'k', tag)();
+  assert.equal(await kindOf(dialect, put(session, 'k', 'none')), 'data');
+  await assert.rejects(put(session, 'k', 'none'), /"none" is no UUID/);
+  assert.equal(await kindOf(dialect, put(session, 'k'.repeat(70_000), tag)), 'data');
+  assert.equal(await kindOf(dialect, put(session, 'ä'.repeat(33_000), tag)), 'data');
+
+  // The table is another one, and nobody has looked at it again.
+  await rows('DROP TABLE $keyspace.texts');
+  await rows('CREATE TABLE $keyspace.texts (region text, id text, tag int, PRIMARY KEY ((region, id)))');
+  const next = await dialect.connect();
+  t.after(() => next.close());
+  await assert.rejects(put(next, 'k', tag), TypeError);
+  assert.equal(await kindOf(dialect, put(next, 'k', tag)), 'unknown');
 });
 
 test('a column or table that has gone is told apart from a bad value', async (t) => {
