@@ -7,11 +7,14 @@ import { securedBy } from './secured.ts';
 export interface ClientLimits {
   /** Milliseconds for the connection and its TLS handshake. */
   readonly connectTimeoutMs?: number;
-  /** Milliseconds that a command may stay unanswered. */
+  /** Milliseconds that the server may let pass without any answer while commands wait for one. */
   readonly commandTimeoutMs?: number;
   /** Ends the attempt to connect, and later the connection. */
   readonly signal?: AbortSignal;
 }
+
+/** How often it is looked whether the server answers, within its time. */
+const LOOKS = 4;
 
 /** One connection of ioredis that never reconnects, and whose errors are ours. */
 export class Client {
@@ -20,10 +23,18 @@ export class Client {
   /** What ended the connection. The client tells it as an event, and rejects with "Connection is closed.". */
   #reason: unknown;
   #answered = false;
+  readonly #patienceMs: number;
+  #unanswered = 0;
+  /** Looks at commands that wait, one after the other, between which no answer came. */
+  #silentLooks = 0;
+  #watch: NodeJS.Timeout | undefined;
+  #isGathering = false;
+  #isClosed = false;
 
-  private constructor(endpoint: RedisEndpoint, redis: Redis) {
+  private constructor(endpoint: RedisEndpoint, redis: Redis, patienceMs: number) {
     this.endpoint = endpoint;
     this.redis = redis;
+    this.#patienceMs = patienceMs;
     // Without a listener it prints.
     redis.on('error', (error: unknown) => (this.#reason = error));
   }
@@ -39,7 +50,6 @@ export class Client {
       port: endpoint.port,
       ...(tls !== undefined && { tls }),
       connectTimeout: limits.connectTimeoutMs ?? 10_000,
-      commandTimeout: limits.commandTimeoutMs ?? 10_000,
       lazyConnect: true,
       enableOfflineQueue: false,
       // The ready check needs INFO, and CLIENT SETINFO its own permission; this connection asks for what it is told to.
@@ -48,7 +58,7 @@ export class Client {
       retryStrategy: null,
       maxRetriesPerRequest: 0,
     });
-    const client = new Client(endpoint, redis);
+    const client = new Client(endpoint, redis, limits.commandTimeoutMs ?? 10_000);
     const abort = (): void => {
       redis.disconnect();
     };
@@ -71,13 +81,22 @@ export class Client {
     return this.redis.status === 'ready';
   }
 
+  /** Sends a command; those of one turn go to the socket together. @throws as `explain` */
+  async send(name: string, args: readonly (string | Buffer | number)[]): Promise<unknown> {
+    this.#gather();
+    return await this.answer(name, this.redis.callBuffer(name, ...args));
+  }
+
   /** A command's reply. @throws as `explain` */
   async answer<T>(name: string, reply: Promise<T>): Promise<T> {
+    this.#expect();
     try {
       const answer = await reply;
+      this.#heard();
       this.#answered = true;
       return answer;
     } catch (error) {
+      this.#heard();
       throw this.explain(error, name);
     }
   }
@@ -100,6 +119,47 @@ export class Client {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.redis.disconnect();
+  }
+
+  #gather(): void {
+    if (this.#isGathering || !this.isOpen) return;
+    this.#isGathering = true;
+    const { stream } = this.redis;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
+  }
+
+  #expect(): void {
+    if (this.#unanswered++ > 0) return;
+    this.#silentLooks = 0;
+    this.#watch ??= setInterval(() => {
+      this.#look();
+    }, this.#patienceMs / LOOKS).unref();
+  }
+
+  #heard(): void {
+    this.#unanswered--;
+    this.#silentLooks = 0;
+  }
+
+  /**
+   * Each answer gives the next one the whole time, however many commands wait behind one another. Looks are counted instead of
+   * time: a process that had no turn for long has not listened, either.
+   */
+  #look(): void {
+    if (this.#unanswered === 0) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+    } else if (++this.#silentLooks > LOOKS) {
+      this.#reason ??= new Error(`no answer for ${this.#patienceMs} ms`);
+      // The client alone would wait for the server to close its end.
+      this.redis.stream.destroy();
+    }
   }
 }

@@ -43,7 +43,7 @@ export class ControlConnection {
    */
   async call(...command: Command): Promise<unknown> {
     const [name, ...args] = command;
-    return await this.#client.answer(name, this.#client.redis.callBuffer(name, ...args));
+    return await this.#client.send(name, args);
   }
 
   /**

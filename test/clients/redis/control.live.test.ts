@@ -8,6 +8,7 @@ import {
   settingOf,
   versionOf,
   warningFor,
+  type ClientLimits,
   type RedisEndpoint,
 } from '../../../clients/redis/index.ts';
 import { freePort } from '../../../services/index.ts';
@@ -18,8 +19,9 @@ async function open(
   t: TestContext,
   redis: Pick<TestRedis, 'port'>,
   more: Partial<RedisEndpoint> = {},
+  limits: ClientLimits = {},
 ): Promise<ControlConnection> {
-  const connection = await ControlConnection.open({ host: '127.0.0.1', port: redis.port, ...more });
+  const connection = await ControlConnection.open({ host: '127.0.0.1', port: redis.port, ...more }, limits);
   t.after(() => {
     connection.close();
   });
@@ -70,6 +72,25 @@ test('a connection that ends is never made again behind the back of its user', a
   await until('the end is seen', () => !connection.isOpen);
   await redis.server.start();
   await assert.rejects(connection.call('PING'), { code: 'REDIS_LINK_LOST' });
+});
+
+test('a server has the whole time for each of many answers; when none comes, the connection ends', async (t) => {
+  const redis = await startRedis(t);
+  const connection = await open(t, redis, {}, { commandTimeoutMs: 1000 });
+  const waits = Array.from({ length: 4 }, () => connection.call('BLPOP', 'nothing', '0.6'));
+  assert.deepEqual(await Promise.all(waits), [null, null, null, null]);
+  const answer = connection.call('PING');
+  const late = performance.now() + 1500;
+  while (performance.now() < late);
+  assert.equal(asText(await answer), 'PONG', 'a process that had no turn hears what was answered meanwhile');
+  const replies = await Promise.allSettled([connection.call('DEBUG', 'SLEEP', '2'), connection.call('PING')]);
+  for (const reply of replies) {
+    assert.equal(reply.status, 'rejected');
+    assert.match(String(reply.reason), /REDIS_LINK_LOST: (DEBUG|PING) was not answered/);
+    assert.ok(reply.reason instanceof Error);
+    assert.match(String(reply.reason.cause), /no answer for 1000 ms/);
+  }
+  assert.equal(connection.isOpen, false);
 });
 
 test('an abort ends an attempt to connect', async (t) => {
