@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import { openMaster } from '../clients/redis/index.ts';
+import { ClusterMasters, OneMaster, openMaster } from '../clients/redis/index.ts';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/index.ts';
@@ -167,9 +167,11 @@ interface Parts {
 }
 
 /** What operations do in Redis; undefined where no mapping has operations. */
-function effectsOf({ contracts, redis, news }: PipelineOptions, stopping: AbortSignal): Effects | undefined {
+function effectsOf(options: PipelineOptions, stopping: AbortSignal): Effects | undefined {
+  const { contracts, redis, cluster, news } = options;
   if (!contracts.some(({ mapping }) => mapping.operations)) return undefined;
-  return new Effects(redis.endpoint, news, stopping);
+  const masters = cluster === undefined ? new OneMaster(redis.endpoint) : new ClusterMasters(() => cluster.seeds());
+  return new Effects(masters, news, stopping);
 }
 
 /** Key events tell neither an operation that another one follows at once, nor its id. */

@@ -1,4 +1,4 @@
-import type { ControlConnection } from './control.ts';
+import type { Masters } from './masters.ts';
 import { Script } from './script.ts';
 
 /**
@@ -70,12 +70,11 @@ return acknowledge(KEYS[1], { unpack(ARGV, 2) })
 `);
 
 /**
- * Acknowledges a command once, whatever was selected on the connection, which has to lead to a master (`openMaster`). Many may
- * be sent without waiting for the first.
+ * Acknowledges a command once, at the master of its stream. Many may be sent without waiting for the first.
  * @returns whether it was new
- * @throws AfterwriteError as ControlConnection.call; REDIS_NO_PERMISSION where the user lacks a right
+ * @throws AfterwriteError as Script.runAt; REDIS_NO_PERMISSION where the user lacks a right
  */
-export async function acknowledge(connection: ControlConnection, one: Acknowledgement): Promise<boolean> {
+export async function acknowledge(masters: Masters, one: Acknowledgement): Promise<boolean> {
   const stream = acknowledgementStream(one.key, one.id);
-  return (await script.run(connection, [stream], [one.database, ...acknowledgementArguments(one)])) === 1;
+  return (await script.runAt(masters, [stream], [one.database, ...acknowledgementArguments(one)])) === 1;
 }

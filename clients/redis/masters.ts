@@ -7,11 +7,15 @@ import { openMaster } from './master.ts';
 
 /** Connections to the masters of some data, for commands that write or that ask what was written last. They are kept. */
 export interface Masters {
+  /** Whether keys may be on several masters: a script has one key then. */
+  readonly isCluster: boolean;
   /**
    * A connection to the master of a key.
    * @throws AfterwriteError as openMaster; what the Sentinels or nodes of a cluster say when none of them knows one
    */
   of(key: Buffer): Promise<ControlConnection>;
+  /** The server that an error names for a key whose slot is being moved (ASK), and that takes a command after ASKING. */
+  asked(error: unknown): Promise<ControlConnection | undefined>;
   /** Forgets who is a master: to be called after an error that says that a server is none, or not of that key. */
   forget(): void;
   close(): void;
@@ -19,6 +23,7 @@ export interface Masters {
 
 /** The one master of a server, or of the servers that Sentinels watch. */
 export class OneMaster implements Masters {
+  readonly isCluster = false;
   readonly #resolve: ResolveEndpoint;
   readonly #onClose: () => void;
   #connection: Promise<ControlConnection> | undefined;
@@ -39,6 +44,10 @@ export class OneMaster implements Masters {
     return await this.#connection;
   }
 
+  asked(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   forget(): void {
     closeLater(this.#connection);
     this.#connection = undefined;
@@ -52,6 +61,7 @@ export class OneMaster implements Masters {
 
 /** The masters of a Redis Cluster, by the slots that they serve. */
 export class ClusterMasters implements Masters {
+  readonly isCluster = true;
   readonly #seeds: () => Promise<readonly RedisEndpoint[]>;
   readonly #connections = new Map<string, Promise<ControlConnection>>();
   #servers: Promise<readonly SlotServer[]> | undefined;
@@ -74,6 +84,14 @@ export class ClusterMasters implements Masters {
     if (server !== undefined) return await this.#connectionTo(server.endpoint);
     this.forget();
     throw new AfterwriteError('REDIS_LOADING', `no master of the cluster serves slot ${slot} now`);
+  }
+
+  async asked(error: unknown): Promise<ControlConnection | undefined> {
+    const reply = error instanceof AfterwriteError ? error.what : '';
+    const [, host, port] = /"ASK \d+ (\S+):(\d+)"/.exec(reply) ?? [];
+    const [seed] = await this.#seeds();
+    if (host === undefined || seed === undefined) return undefined;
+    return await this.#connectionTo({ ...seed, host, port: Number(port) });
   }
 
   /** The connections stay: most of them are right. */

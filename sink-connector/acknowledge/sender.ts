@@ -1,4 +1,4 @@
-import { acknowledge, acknowledgementStream, type Acknowledgement, type Masters } from '../../clients/redis/index.ts';
+import { acknowledge, type Acknowledgement, type Masters } from '../../clients/redis/index.ts';
 import { AfterwriteError, reasonOf } from '../../ops/errors/index.ts';
 
 /** `refused`: Redis will never take it, and says why. */
@@ -32,7 +32,7 @@ export class AcknowledgementSender {
 
   async #send(one: Acknowledgement): Promise<Sent> {
     try {
-      await acknowledge(await this.#masters.of(acknowledgementStream(one.key, one.id)), one);
+      await acknowledge(this.#masters, one);
       return { kind: 'sent' };
     } catch (error) {
       if (!(error instanceof AfterwriteError)) throw error;

@@ -150,6 +150,7 @@ export class ClusterDirectory {
     let place = this.#places.get(shard);
     if (place === undefined) {
       const cluster: ClusterMember = {
+        seeds: () => this.#options.seeds(),
         first: () => this.#numbering.shards.find((one) => one.shard === shard)?.first ?? [],
         look: (maxAgeMs = 0) => this.#lookFor(shard, maxAgeMs),
         others: () => this.#others(shard),

@@ -1,3 +1,4 @@
+import type { RedisEndpoint } from '../../clients/redis/index.ts';
 import type { SavedSlots } from '../position.ts';
 import type { SlotPlaces } from './topology.ts';
 
@@ -27,6 +28,8 @@ export interface OtherShard {
 
 /** What a shard of a cluster asks about the rest of it. */
 export interface ClusterMember {
+  /** Nodes to ask about the cluster, with their secrets read anew. */
+  seeds(): Promise<readonly RedisEndpoint[]>;
   /** Slots that this shard is the first to publish, first and last of each range. */
   first(): readonly (readonly [first: number, last: number])[];
   /**

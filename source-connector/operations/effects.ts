@@ -1,4 +1,4 @@
-import { openMaster, type ControlConnection, type ResolveEndpoint } from '../../clients/redis/index.ts';
+import type { Masters } from '../../clients/redis/index.ts';
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { fault } from '../../ops/faults.ts';
 import { retryUntilDone } from '../../ops/retry.ts';
@@ -8,8 +8,12 @@ import { carryOut, EFFECT_COMMANDS } from './effect-script.ts';
 /** Effects that may wait, and bytes of their hashes, before the stream waits with them. */
 const MOST = 10_000;
 const MOST_BYTES = 32 * 1024 * 1024;
-/** As many are on their way at once. */
-const AT_ONCE = 200;
+/** As many, or as many bytes, go to a socket together, and as many of these groups are on their way at once. */
+const GROUP = 50;
+const GROUP_BYTES = 256 * 1024;
+const GROUPS = 8;
+/** An outage that is over is noticed at most this much later, ms. */
+const LONGEST_WAIT_MS = 5000;
 /** At an orderly end those that wait have so long, ms; the next life does the others. */
 const END_PATIENCE_MS = 2000;
 
@@ -27,25 +31,27 @@ export interface EffectsNews {
  * are then carried out in their order, on the master. What a crash takes with it is found again by the fields `#` that are left.
  */
 export class Effects {
-  readonly #followed: ResolveEndpoint;
+  readonly #masters: Masters;
   readonly #news: EffectsNews;
   readonly #stopping: AbortSignal;
   readonly #stop = new AbortController();
   /** By the batch that they belong to. */
   readonly #uncommitted = new Map<object, RecordedEffect[]>();
+  /** What is still to be sent, in order. */
   #queue: RecordedEffect[] = [];
+  /** Of what is to be sent, or on its way. */
+  #count = 0;
   #bytes = 0;
-  #connection: ControlConnection | undefined;
   #running: Promise<void> | undefined;
   #failure: { readonly by: unknown } | undefined;
   #wake: (() => void)[] = [];
 
   /**
-   * @param followed the server that is followed; its master is where effects are carried out
+   * @param masters of what is followed, where effects are carried out; they are closed with this
    * @param stopping from then on nobody waits for room
    */
-  constructor(followed: ResolveEndpoint, news: EffectsNews, stopping: AbortSignal) {
-    this.#followed = followed;
+  constructor(masters: Masters, news: EffectsNews, stopping: AbortSignal) {
+    this.#masters = masters;
     this.#news = news;
     this.#stopping = stopping;
   }
@@ -73,9 +79,10 @@ export class Effects {
   begin(effects: readonly RecordedEffect[]): void {
     for (const effect of effects) {
       this.#queue.push(effect);
+      this.#count++;
       this.#bytes += bytesOf(effect);
     }
-    this.#news.effectsWaiting(this.#queue.length);
+    this.#news.effectsWaiting(this.#count);
     if (this.#running === undefined && this.#queue.length > 0 && this.#failure === undefined) {
       this.#running = this.#run().catch((by: unknown) => {
         this.#failure = { by };
@@ -99,7 +106,7 @@ export class Effects {
   }
 
   get #isFull(): boolean {
-    return this.#failure === undefined && (this.#queue.length >= MOST || this.#bytes >= MOST_BYTES);
+    return this.#failure === undefined && (this.#count >= MOST || this.#bytes >= MOST_BYTES);
   }
 
   /** Gives what waits a moment, and ends. */
@@ -114,64 +121,101 @@ export class Effects {
 
   #end(): void {
     this.#stop.abort();
-    this.#connection?.close();
+    this.#masters.close();
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stop;
     while (this.#queue.length > 0) {
-      const batch = this.#queue.slice(0, AT_ONCE);
-      fault('source.effects');
-      await retryUntilDone(() => this.#carryOut(batch), {
-        signal,
+      let before = this.#count;
+      await retryUntilDone(() => this.#carryOutAll(), {
+        signal: this.#stop.signal,
         firstWaitMs: 100,
-        longestWaitMs: 10_000,
+        longestWaitMs: LONGEST_WAIT_MS,
+        worked: () => {
+          const worked = this.#count < before;
+          before = this.#count;
+          return worked;
+        },
         onWait: ({ error, waitMs }) => {
           this.#news.effectsWait(error, waitMs);
         },
       });
-      this.#queue = this.#queue.slice(batch.length);
-      for (const effect of batch) this.#bytes -= bytesOf(effect);
-      this.#news.effectsWaiting(this.#queue.length);
-      this.#ring();
     }
     this.#running = undefined;
   }
 
-  async #carryOut(effects: readonly RecordedEffect[]): Promise<void> {
-    try {
-      const isNew = this.#connection?.isOpen !== true;
-      if (this.#connection?.isOpen !== true) {
-        this.#connection = await openMaster(await this.#followed(), { signal: this.#stop.signal });
+  /**
+   * Sends what waits, in its order. Groups follow each other without waiting for the answers of the first, which on a busy machine
+   * takes much longer than the work; they are few, so that what a server that has stopped has to be asked again is little.
+   * @throws the first failure, when all that is on its way has come back; what failed is the first of what waits, then
+   */
+  async #carryOutAll(): Promise<void> {
+    const failed: RecordedEffect[] = [];
+    const groups: Promise<readonly Failed[]>[] = [];
+    let failure: Failed | undefined;
+    const goesOn = (): boolean => this.#queue.length > 0 && failure === undefined && !this.#stop.signal.aborted;
+    while (groups.length > 0 || goesOn()) {
+      while (groups.length < GROUPS && goesOn()) {
+        fault('source.effects');
+        groups.push(this.#carryOut(this.#nextGroup()));
       }
-      const connection = this.#connection;
-      const settled = await Promise.allSettled(effects.map((effect) => this.#one(connection, effect, isNew)));
-      for (const one of settled) if (one.status === 'rejected') throw one.reason;
-    } catch (error) {
-      // Another server may be the master now.
-      this.#connection?.close();
-      this.#connection = undefined;
-      throw withRights(error);
+      for (const one of (await groups.shift()) ?? []) {
+        failed.push(one.effect);
+        failure ??= one;
+      }
     }
+    if (failure === undefined) return;
+    this.#queue = [...failed, ...this.#queue];
+    // Another server may be the master now.
+    this.#masters.forget();
+    throw withRights(failure.by);
   }
 
-  async #one(connection: ControlConnection, effect: RecordedEffect, isNew: boolean): Promise<void> {
-    try {
-      await carryOut(connection, effect);
-    } catch (error) {
-      // The master has not got the slot any more: its field goes with the hash, to the shard that will publish it.
-      if (isNew && error instanceof AfterwriteError && /"(MOVED|ASK) /.test(error.what)) return;
-      if (effect.id === null || !(error instanceof AfterwriteError) || !/WRONGTYPE|CROSSSLOT/.test(error.what)) {
-        throw error;
+  #nextGroup(): RecordedEffect[] {
+    let [count, bytes] = [0, 0];
+    for (const effect of this.#queue) {
+      bytes += bytesOf(effect);
+      if (count === GROUP || (count > 0 && bytes > GROUP_BYTES)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #carryOut(effects: readonly RecordedEffect[]): Promise<readonly Failed[]> {
+    const settled = await Promise.allSettled(effects.map((effect) => this.#one(effect)));
+    const failed: Failed[] = [];
+    for (const [index, effect] of effects.entries()) {
+      const one = settled[index];
+      if (one?.status === 'rejected') {
+        failed.push({ effect, by: one.reason });
+      } else {
+        this.#count--;
+        this.#bytes -= bytesOf(effect);
       }
+    }
+    this.#news.effectsWaiting(this.#count);
+    this.#ring();
+    return failed;
+  }
+
+  async #one(effect: RecordedEffect): Promise<void> {
+    try {
+      await carryOut(this.#masters, effect);
+    } catch (error) {
+      if (effect.id === null || !(error instanceof AfterwriteError) || !error.what.includes('WRONGTYPE')) throw error;
       this.#news.unacknowledged(effect.key, error);
-      await carryOut(connection, { ...effect, id: null });
+      await carryOut(this.#masters, { ...effect, id: null });
     }
   }
 
   #ring(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
+}
+
+interface Failed {
+  readonly effect: RecordedEffect;
+  readonly by: unknown;
 }
 
 function bytesOf({ key, value, hash }: RecordedEffect): number {

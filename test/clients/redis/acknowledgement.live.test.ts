@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acknowledge, acknowledgementStream, openMaster, type Acknowledgement } from '../../../clients/redis/index.ts';
+import { acknowledge, acknowledgementStream, OneMaster, type Acknowledgement } from '../../../clients/redis/index.ts';
 import { startRedis } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 
@@ -8,11 +8,11 @@ test('rule 22: a command is acknowledged once by each, on the master, in the dat
   const redis = await startRedis(t);
   const replica = await startRedis(t, ['--replicaof', '127.0.0.1', String(redis.port)]);
   await until('the replica is linked', async () => (await replica.client.info('replication')).includes('status:up'));
-  const connection = await openMaster({ host: '127.0.0.1', port: replica.port });
+  const master = new OneMaster(() => Promise.resolve({ host: '127.0.0.1', port: replica.port }));
   t.after(() => {
-    connection.close();
+    master.close();
   });
-  assert.equal(connection.endpoint.port, redis.port);
+  assert.equal((await master.of()).endpoint.port, redis.port);
 
   const key = Buffer.from('person:5');
   const id = Buffer.from('6ce0c902');
@@ -26,7 +26,7 @@ test('rule 22: a command is acknowledged once by each, on the master, in the dat
     ...more,
   });
   // The second sink is faster than the first, and both say it again.
-  const said = [sink(3), sink(2), sink(3), sink(2)].map((one) => acknowledge(connection, one));
+  const said = [sink(3), sink(2), sink(3), sink(2)].map((one) => acknowledge(master, one));
   assert.deepEqual(await Promise.all(said), [true, true, false, false]);
   await redis.client.select(3);
   const stream = acknowledgementStream(key, id).toString();
@@ -40,12 +40,12 @@ test('rule 22: a command is acknowledged once by each, on the master, in the dat
 
   // The id of a later command: the earlier one has been told of with it.
   const later = sink(1, { version: 1_700_000_000_000_001, sink: 'source', failure: 'it is unknown' });
-  assert.equal(await acknowledge(connection, later), true);
-  assert.equal(await acknowledge(connection, sink(5)), false);
+  assert.equal(await acknowledge(master, later), true);
+  assert.equal(await acknowledge(master, sink(5)), false);
   assert.deepEqual((await redis.client.xrevrange(stream, '+', '-', 'COUNT', 1))[0], [
     '1700000000000001-1',
     ['status', 'failed', 'sink', 'source', 'error', 'it is unknown'],
   ]);
   await redis.client.set('{person:5}text', 'no stream');
-  await assert.rejects(acknowledge(connection, sink(1, { id: Buffer.from('text') })), /WRONGTYPE/);
+  await assert.rejects(acknowledge(master, sink(1, { id: Buffer.from('text') })), /WRONGTYPE/);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
-import { acknowledge, ControlConnection } from '../../../clients/redis/index.ts';
+import { acknowledge, OneMaster } from '../../../clients/redis/index.ts';
 import { person, TestPipeline } from '../../support/source/pipeline.ts';
 import { PATIENCE } from '../../support/source/source.ts';
 import { until } from '../../support/until.ts';
@@ -11,9 +11,9 @@ async function begin(t: TestContext, timeout: string, source: Readonly<Record<st
   const mapping = { ...person, writeThrough: { timeout }, acknowledge: ['warehouse'] };
   const sinks = { warehouse: { kind: 'postgres', url: 'postgres://nobody@127.0.0.1:1/none' } };
   const pipeline = await TestPipeline.open(t, { mappings: { person: mapping }, sinks, source });
-  const connection = await ControlConnection.open({ host: '127.0.0.1', port: pipeline.redis.port });
+  const master = new OneMaster(() => Promise.resolve({ host: '127.0.0.1', port: pipeline.redis.port }));
   t.after(() => {
-    connection.close();
+    master.close();
   });
   const { client } = pipeline.redis;
   return {
@@ -44,7 +44,7 @@ async function begin(t: TestContext, timeout: string, source: Readonly<Record<st
         const version = Number(name.split('#')[1]);
         const id = Buffer.from(`afterwrite:${version}`);
         const said = { database: 0, key: Buffer.from(key), id, version, place: 2, sink: 'warehouse', failure };
-        await acknowledge(connection, said);
+        await acknowledge(master, said);
       }
     },
   };
