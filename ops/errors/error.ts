@@ -1,4 +1,5 @@
-import { catalogue, type ErrorCode, type Recovery } from './catalogue.ts';
+import { catalogue, type ErrorCode } from './catalogue.ts';
+import type { Recovery } from './entry.ts';
 
 /** Coordinates of the trouble: topic, partition, offset; replid, offset; key, path and the like. */
 export type Where = Readonly<Record<string, string | number | bigint | undefined>>;

@@ -1,2 +1,3 @@
-export { catalogue, type CatalogueEntry, type ErrorCode, type Recovery } from './catalogue.ts';
+export { catalogue, type ErrorCode } from './catalogue.ts';
+export type { CatalogueEntry, Recovery } from './entry.ts';
 export { AfterwriteError, reasonOf, type ErrorDetails, type Where } from './error.ts';
