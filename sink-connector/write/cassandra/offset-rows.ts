@@ -1,5 +1,6 @@
 import type { Client, types } from 'cassandra-driver';
 import type { OffsetMove, OffsetReset, PartitionName, StoredOffset } from '../port.ts';
+import { storedOffset } from '../sql/bookkeeping-rows.ts';
 import { offsetStatements } from './statements.ts';
 
 type Parameters = readonly (string | number | bigint)[];
@@ -45,19 +46,13 @@ export class OffsetRows {
   async read(partition: PartitionName): Promise<StoredOffset | undefined> {
     const options = { prepare: true, consistency: this.#serialRead };
     const { rows } = await this.#client.execute(this.#statements.read, [...this.#row(partition)], options);
-    return rows[0] === undefined ? undefined : storedOffset(rows[0]);
+    return rows[0] === undefined ? undefined : storedOffset(rows[0].values());
   }
 
   /** What a quorum holds, in one query: a change in progress may be seen or not. */
   async readAll(): Promise<(PartitionName & StoredOffset)[]> {
     const { rows } = await this.#client.execute(this.#statements.readAll, [], { prepare: true, fetchSize: 0 });
-    return rows
-      .filter((row) => row.get('sink') === this.#sink)
-      .map((row) => ({
-        topic: String(row.get('topic')),
-        partition: Number(row.get('partition')),
-        ...storedOffset(row),
-      }));
+    return rows.filter((row) => row.get('sink') === this.#sink).map((row) => storedOffset(row.values()));
   }
 
   async now(): Promise<Date> {
@@ -89,15 +84,4 @@ export class OffsetRows {
     const result = await this.#client.execute(statement, [...parameters], { prepare: true, isIdempotent: false });
     return result.wasApplied() ? 1 : 0;
   }
-}
-
-function storedOffset(row: types.Row): StoredOffset {
-  const caughtUpAt: unknown = row.get('caught_up_at');
-  return {
-    clusterId: String(row.get('cluster_id')),
-    nextOffset: BigInt(String(row.get('next_offset'))),
-    epoch: BigInt(String(row.get('epoch'))),
-    owner: BigInt(String(row.get('owner'))),
-    caughtUpAt: caughtUpAt instanceof Date ? caughtUpAt : null,
-  };
 }

@@ -1,5 +1,6 @@
 import type { Client } from 'cassandra-driver';
 import type { OutboxRow, PartitionName } from '../port.ts';
+import { outboxRow } from '../sql/bookkeeping-rows.ts';
 import { told } from './errors.ts';
 import { eachInFlight } from './in-flight.ts';
 import { outboxStatements } from './statements.ts';
@@ -40,11 +41,7 @@ export class OutboxRows {
       prepare: true,
       fetchSize: limit,
     });
-    return rows.map((row) => ({
-      offset: BigInt(String(row.get('log_offset'))),
-      version: BigInt(String(row.get('version'))),
-      entry: String(row.get('entry')),
-    }));
+    return rows.map((row) => outboxRow(row.values()));
   }
 
   async drop({ topic, partition }: PartitionName, rows: readonly OutboxRow[]): Promise<void> {

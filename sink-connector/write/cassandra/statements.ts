@@ -105,7 +105,7 @@ export function offsetStatements(keyspace: string) {
   const table = qualifiedName(keyspace, offsetsTable);
   const row = 'sink = ? AND topic = ? AND partition = ?';
   const expected = 'IF owner = ? AND epoch = ? AND next_offset = ?';
-  const stored = 'cluster_id, next_offset, epoch, owner, caught_up_at';
+  const stored = 'cluster_id, next_offset, epoch, owner, caught_up_at, topic, partition';
   return {
     /** Row, cluster id, next offset. */
     insert:
@@ -116,7 +116,7 @@ export function offsetStatements(keyspace: string) {
     /** Row. */
     read: `SELECT ${stored} FROM ${table} WHERE ${row}`,
     /** All rows of all sinks: there are as many as there are partitions. */
-    readAll: `SELECT sink, topic, partition, ${stored} FROM ${table}`,
+    readAll: `SELECT ${stored}, sink FROM ${table}`,
     now: 'SELECT toTimestamp(now()) AS now FROM system.local',
     /** Next offset, epoch, row, expected epoch. */
     reset: `UPDATE ${table} SET next_offset = ?, epoch = ? WHERE ${row} IF epoch = ?`,

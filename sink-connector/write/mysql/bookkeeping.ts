@@ -1,5 +1,4 @@
 import type { OffsetMove, OffsetReset, PartitionName, StoredOffset } from '../port.ts';
-import type { TextRow } from './connection.ts';
 import { quoteName, textLiteral } from './literals.ts';
 
 /** Names of the bookkeeping tables, in the database of the sink's tables. */
@@ -52,23 +51,4 @@ export function offsetStatements(sink: string) {
     markCaughtUp: (move: OffsetMove): string =>
       `UPDATE ${table} SET caught_up_at = UTC_TIMESTAMP(6) WHERE ${owned(move, move.to)}`,
   };
-}
-
-/** Reads a row of `afterwrite_offsets` that one of the statements above has selected. */
-export function storedOffset(row: TextRow): PartitionName & StoredOffset {
-  const [clusterId, nextOffset, epoch, owner, caughtUpAt, topic, partition] = row;
-  return {
-    clusterId: clusterId ?? '',
-    nextOffset: BigInt(nextOffset ?? 0),
-    epoch: BigInt(epoch ?? 0),
-    owner: BigInt(owner ?? 0),
-    caughtUpAt: caughtUpAt == null ? null : utcTime(caughtUpAt),
-    topic: topic ?? '',
-    partition: Number(partition ?? NaN),
-  };
-}
-
-/** A time in UTC as the server writes it, to the microsecond: 2026-01-31 12:00:00.123456 */
-export function utcTime(text: string): Date {
-  return new Date(`${text.slice(0, 10)}T${text.slice(11, 23)}Z`);
 }

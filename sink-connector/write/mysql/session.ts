@@ -10,8 +10,9 @@ import type {
   StoredOffset,
   TargetTable,
 } from '../port.ts';
+import { outboxRow, storedOffset, utcTime } from '../sql/bookkeeping-rows.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import { offsetStatements, storedOffset, utcTime } from './bookkeeping.ts';
+import { offsetStatements } from './bookkeeping.ts';
 import type { MysqlConnection, TextRow } from './connection.ts';
 import { outboxStatements } from './outbox.ts';
 import {
@@ -92,12 +93,7 @@ export class MysqlSession implements Session {
   }
 
   async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
-    const rows = await this.#connection.rows(this.#outbox.read(partition, limit));
-    return rows.map(([offset, version, entry]) => ({
-      offset: BigInt(offset ?? 0),
-      version: BigInt(version ?? 0),
-      entry: entry ?? '',
-    }));
+    return (await this.#connection.rows(this.#outbox.read(partition, limit))).map(outboxRow);
   }
 
   async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
@@ -136,7 +132,7 @@ export class MysqlSession implements Session {
   }
 
   async readOffsets(): Promise<(PartitionName & StoredOffset)[]> {
-    return (await this.#connection.rows(this.#offsets.readAll)).map(storedOffset);
+    return (await this.#connection.rows(this.#offsets.readAll)).map((row) => storedOffset(row));
   }
 
   async reset(reset: OffsetReset): Promise<number> {

@@ -1,6 +1,5 @@
 import type { OffsetMove, OffsetReset, OutboxRow, PartitionName, StoredOffset } from '../port.ts';
 import { quoteName } from '../sql/quoted-name.ts';
-import type { ResultValue } from './connection.ts';
 import { deletedTable, offsetsTable, outboxTable } from './statements.ts';
 import type { BindValue } from './types.ts';
 
@@ -95,22 +94,4 @@ export function offsetStatements(sink: string) {
       binds: ownedBy(move, move.to),
     }),
   };
-}
-
-/** Reads a row of `afterwrite_offsets` that one of the statements above has selected. */
-export function storedOffset(row: readonly ResultValue[]): PartitionName & StoredOffset {
-  const [clusterId, nextOffset, epoch, owner, caughtUpAt, topic, partition] = row;
-  return {
-    clusterId: String(clusterId),
-    nextOffset: integer(nextOffset),
-    epoch: integer(epoch),
-    owner: integer(owner),
-    caughtUpAt: caughtUpAt instanceof Date ? caughtUpAt : null,
-    topic: String(topic),
-    partition: Number(partition),
-  };
-}
-
-function integer(value: ResultValue | undefined): bigint {
-  return typeof value === 'string' ? BigInt(value) : 0n;
 }

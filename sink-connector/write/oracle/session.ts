@@ -9,8 +9,9 @@ import type {
   StoredOffset,
   TargetTable,
 } from '../port.ts';
+import { outboxRow, storedOffset } from '../sql/bookkeeping-rows.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import { offsetStatements, outboxStatements, storedOffset, type BoundStatement } from './bookkeeping.ts';
+import { offsetStatements, outboxStatements, type BoundStatement } from './bookkeeping.ts';
 import type { BindColumn, OracleConnection, ResultValue } from './connection.ts';
 import { isDuplicate } from './errors.ts';
 import type { BoundRows, RowBinder } from './rows.ts';
@@ -100,12 +101,7 @@ export class OracleSession implements Session {
   }
 
   async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
-    const rows = await this.#rows(this.#outbox.read(partition, limit));
-    return rows.map(([offset, version, entry]) => ({
-      offset: BigInt(String(offset)),
-      version: BigInt(String(version)),
-      entry: String(entry),
-    }));
+    return (await this.#rows(this.#outbox.read(partition, limit))).map(outboxRow);
   }
 
   async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
@@ -153,7 +149,7 @@ export class OracleSession implements Session {
   }
 
   async readOffsets(): Promise<(PartitionName & StoredOffset)[]> {
-    return (await this.#rows(this.#offsets.readAll)).map(storedOffset);
+    return (await this.#rows(this.#offsets.readAll)).map((row) => storedOffset(row));
   }
 
   async *keys(table: TargetTable): AsyncGenerator<StoredKey[]> {

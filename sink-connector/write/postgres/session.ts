@@ -11,26 +11,10 @@ import type {
   StoredOffset,
   TargetTable,
 } from '../port.ts';
+import { outboxRow, storedOffset } from '../sql/bookkeeping-rows.ts';
 import { storedKey } from '../sql/stored-key.ts';
 import { offsetStatements, outboxStatements, type TableStatements } from './statements.ts';
 import { ArrayLiteral } from './types.ts';
-
-interface OffsetRow {
-  readonly cluster_id: string;
-  // node-postgres gives BIGINT as text, since a number could not hold it.
-  readonly next_offset: string;
-  readonly epoch: string;
-  readonly owner: string;
-  readonly caught_up_at: Date | null;
-}
-
-interface PartitionOffsetRow extends OffsetRow, PartitionName {}
-
-interface StoredOutboxRow {
-  readonly log_offset: string;
-  readonly version: string;
-  readonly entry: string;
-}
 
 /** How many keys are read at once. */
 const keysOfPage = 10_000;
@@ -119,9 +103,9 @@ export class PostgresSession implements Session {
   }
 
   async readOutbox({ topic, partition }: PartitionName, limit: number): Promise<OutboxRow[]> {
-    const parameters = [this.#sink, topic, partition, limit];
-    const { rows } = await this.#client.query<StoredOutboxRow>(this.#outbox.read, parameters);
-    return rows.map((row) => ({ offset: BigInt(row.log_offset), version: BigInt(row.version), entry: row.entry }));
+    const values = [this.#sink, topic, partition, limit];
+    const { rows } = await this.#client.query<unknown[]>({ text: this.#outbox.read, values, rowMode: 'array' });
+    return rows.map(outboxRow);
   }
 
   async dropFromOutbox({ topic, partition }: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
@@ -162,8 +146,9 @@ export class PostgresSession implements Session {
   }
 
   async readOffsets(): Promise<(PartitionName & StoredOffset)[]> {
-    const { rows } = await this.#client.query<PartitionOffsetRow>(this.#offsets.readAll, [this.#sink]);
-    return rows.map((row) => ({ topic: row.topic, partition: row.partition, ...storedOffset(row) }));
+    const values = [this.#sink];
+    const { rows } = await this.#client.query<unknown[]>({ text: this.#offsets.readAll, values, rowMode: 'array' });
+    return rows.map((row) => storedOffset(row));
   }
 
   async reset({ epoch, nextOffset, ...partition }: OffsetReset): Promise<number> {
@@ -186,8 +171,9 @@ export class PostgresSession implements Session {
     }
   }
 
-  #ask(statement: string, { topic, partition }: PartitionName, rest: Parameters): Promise<pg.QueryResult<OffsetRow>> {
-    return this.#client.query<OffsetRow>(statement, [this.#sink, topic, partition, ...rest]);
+  #ask(text: string, { topic, partition }: PartitionName, rest: Parameters): Promise<pg.QueryArrayResult<unknown[]>> {
+    const values = [this.#sink, topic, partition, ...rest];
+    return this.#client.query<unknown[]>({ text, values, rowMode: 'array' });
   }
 }
 
@@ -227,14 +213,4 @@ function addRow(arrays: readonly ArrayLiteral[], row: readonly ColumnValue[] | n
 
 function offsetsOf(rows: readonly OutboxRow[]): bigint[] {
   return rows.map(({ offset }) => offset);
-}
-
-function storedOffset(row: OffsetRow): StoredOffset {
-  return {
-    clusterId: row.cluster_id,
-    nextOffset: BigInt(row.next_offset),
-    epoch: BigInt(row.epoch),
-    owner: BigInt(row.owner),
-    caughtUpAt: row.caught_up_at,
-  };
 }

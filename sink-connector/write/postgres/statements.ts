@@ -170,7 +170,7 @@ export function offsetStatements(schema: string) {
   const table = qualifiedName(schema, offsetsTable);
   const row = 'sink = $1 AND topic = $2 AND partition = $3';
   const owned = `${row} AND owner = $4 AND epoch = $5 AND next_offset = $6`;
-  const columns = 'cluster_id, next_offset, epoch, owner, caught_up_at';
+  const columns = 'cluster_id, next_offset, epoch, owner, caught_up_at, topic, partition';
   return {
     /** $4 cluster id, $5 first offset. */
     claim:
@@ -180,7 +180,7 @@ export function offsetStatements(schema: string) {
     read: `SELECT ${columns} FROM ${table} WHERE ${row}`,
     now: 'SELECT now() AS now',
     /** $1 sink. */
-    readAll: `SELECT topic, partition, ${columns} FROM ${table} WHERE sink = $1`,
+    readAll: `SELECT ${columns} FROM ${table} WHERE sink = $1`,
     /** $4 epoch, $5 next offset. */
     reset: `UPDATE ${table} SET next_offset = $5, epoch = epoch + 1 WHERE ${row} AND epoch = $4`,
     /** $4 owner, $5 epoch, $6 from, $7 to, $8 whether that is the end of the partition. */

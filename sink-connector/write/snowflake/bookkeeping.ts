@@ -1,4 +1,5 @@
 import type { OffsetMove, OffsetReset, PartitionName, StoredOffset } from '../port.ts';
+import { storedOffset } from '../sql/bookkeeping-rows.ts';
 import type { TextRow } from './connection.ts';
 import { textLiteral, type Names } from './names.ts';
 
@@ -135,17 +136,8 @@ export function offsetStatements(names: Names, sink: string) {
 }
 
 /** Reads an offset row that one of the statements above has selected. */
-export function storedOffset(row: TextRow): PartitionName & StoredOffset {
-  const [clusterId, nextOffset, epoch, owner, caughtUpAt, topic, partition] = row;
-  return {
-    clusterId: clusterId ?? '',
-    nextOffset: BigInt(nextOffset ?? 0),
-    epoch: BigInt(epoch ?? 0),
-    owner: BigInt(owner ?? 0),
-    caughtUpAt: caughtUpAt == null ? null : timeOf(caughtUpAt),
-    topic: topic ?? '',
-    partition: Number(partition ?? NaN),
-  };
+export function offsetOf(row: TextRow): PartitionName & StoredOffset {
+  return storedOffset(row, timeOf);
 }
 
 /** A time of these statements. */

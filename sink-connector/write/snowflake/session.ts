@@ -9,15 +9,9 @@ import type {
   StoredOffset,
   TargetTable,
 } from '../port.ts';
+import { outboxRow } from '../sql/bookkeeping-rows.ts';
 import { storedKey } from '../sql/stored-key.ts';
-import {
-  isOffsetsTable,
-  mendedOffset,
-  offsetStatements,
-  outboxStatements,
-  storedOffset,
-  timeOf,
-} from './bookkeeping.ts';
+import { isOffsetsTable, mendedOffset, offsetOf, offsetStatements, outboxStatements, timeOf } from './bookkeeping.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import type { Names } from './names.ts';
 import type { TableStatements } from './statements.ts';
@@ -94,12 +88,7 @@ export class SnowflakeSession implements Session {
   }
 
   async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
-    const rows = await this.#connection.rows(this.#outbox.read(partition, limit));
-    return rows.map(([offset, version, entry]) => ({
-      offset: BigInt(offset ?? 0),
-      version: BigInt(version ?? 0),
-      entry: entry ?? '',
-    }));
+    return (await this.#connection.rows(this.#outbox.read(partition, limit))).map(outboxRow);
   }
 
   async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
@@ -129,7 +118,7 @@ export class SnowflakeSession implements Session {
     initial: { readonly clusterId: string; readonly nextOffset: bigint },
   ): Promise<StoredOffset> {
     for (;;) {
-      const rows = (await this.#connection.rows(this.#offsets.read(partition))).map(storedOffset);
+      const rows = (await this.#connection.rows(this.#offsets.read(partition))).map(offsetOf);
       const row = mendedOffset(rows);
       if (row === undefined) {
         await this.#connection.run(this.#offsets.create(partition, initial));
@@ -150,7 +139,7 @@ export class SnowflakeSession implements Session {
   }
 
   async readOffset(partition: PartitionName): Promise<StoredOffset | undefined> {
-    return mendedOffset((await this.#connection.rows(this.#offsets.read(partition))).map(storedOffset));
+    return mendedOffset((await this.#connection.rows(this.#offsets.read(partition))).map(offsetOf));
   }
 
   async now(): Promise<Date> {
@@ -165,7 +154,7 @@ export class SnowflakeSession implements Session {
       this.#offsetsTables = tables.map(({ name }) => String(name)).filter(isOffsetsTable);
     }
     if (this.#offsetsTables.length === 0) return [];
-    return (await this.#connection.rows(this.#offsets.readAll(this.#offsetsTables))).map(storedOffset);
+    return (await this.#connection.rows(this.#offsets.readAll(this.#offsetsTables))).map(offsetOf);
   }
 
   async reset(reset: OffsetReset): Promise<number> {

@@ -12,6 +12,7 @@ import type {
   StoredOffset,
   TargetTable,
 } from '../port.ts';
+import { outboxRow, storedOffset, utcTime } from '../sql/bookkeeping-rows.ts';
 import type { Connection, SqlRow, SqlValue } from './connection.ts';
 import { offsetStatements, outboxStatements, type TableStatements } from './statements.ts';
 
@@ -98,13 +99,7 @@ export class SqliteSession implements Session {
 
   async readOutbox(partition: PartitionName, limit: number): Promise<OutboxRow[]> {
     const rows = this.#connection.all(outboxStatements.read, this.#row(partition, [BigInt(limit)]));
-    return await Promise.resolve(
-      rows.map(([offset, version, entry]) => ({
-        offset: BigInt(String(offset)),
-        version: BigInt(String(version)),
-        entry: String(entry),
-      })),
-    );
+    return await Promise.resolve(rows.map(outboxRow));
   }
 
   async dropFromOutbox(partition: PartitionName, rows: readonly OutboxRow[]): Promise<void> {
@@ -147,7 +142,7 @@ export class SqliteSession implements Session {
 
   async readOffsets(): Promise<(PartitionName & StoredOffset)[]> {
     const rows = await Promise.resolve(this.#connection.all(offsetStatements.readAll, [this.#sink]));
-    return rows.map((row) => ({ ...storedOffset(row), topic: String(row[5]), partition: Number(row[6]) }));
+    return rows.map((row) => storedOffset(row));
   }
 
   async reset({ epoch, nextOffset, ...partition }: OffsetReset): Promise<number> {
@@ -226,19 +221,4 @@ function storedKey(table: TargetTable, row: SqlRow): StoredKey {
 function keyValue(value: SqlValue): ColumnValue {
   if (Buffer.isBuffer(value)) return value.toString();
   return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
-}
-
-function storedOffset([clusterId, nextOffset, epoch, owner, caughtUpAt]: SqlRow): StoredOffset {
-  return {
-    clusterId: String(clusterId),
-    nextOffset: BigInt(String(nextOffset)),
-    epoch: BigInt(String(epoch)),
-    owner: BigInt(String(owner)),
-    caughtUpAt: typeof caughtUpAt === 'string' ? utcTime(caughtUpAt) : null,
-  };
-}
-
-/** A time in UTC as SQLite writes it: 2026-01-31 12:00:00.123 */
-function utcTime(text: string): Date {
-  return new Date(`${text.replace(' ', 'T')}Z`);
 }

@@ -146,7 +146,7 @@ export const bookkeeping: Readonly<Record<string, string>> = {
 
 const row = 'sink = ?1 AND topic = ?2 AND partition = ?3';
 const owned = `${row} AND owner = ?4 AND epoch = ?5 AND next_offset = ?6`;
-const offsetColumns = 'cluster_id, next_offset, epoch, owner, caught_up_at';
+const offsetColumns = 'cluster_id, next_offset, epoch, owner, caught_up_at, topic, partition';
 const now = `strftime('%Y-%m-%d %H:%M:%f', 'now')`;
 
 /** Statements on the offset rows. Parameters 1 to 3 are always sink, topic, partition. */
@@ -158,7 +158,7 @@ export const offsetStatements = {
     `ON CONFLICT (sink, topic, partition) DO UPDATE SET owner = owner + 1 RETURNING ${offsetColumns}`,
   read: `SELECT ${offsetColumns} FROM ${offsetsTable} WHERE ${row}`,
   /** ?1 sink. */
-  readAll: `SELECT ${offsetColumns}, topic, partition FROM ${offsetsTable} WHERE sink = ?1`,
+  readAll: `SELECT ${offsetColumns} FROM ${offsetsTable} WHERE sink = ?1`,
   /** ?4 epoch, ?5 next offset. */
   reset: `UPDATE ${offsetsTable} SET next_offset = ?5, epoch = epoch + 1 WHERE ${row} AND epoch = ?4`,
   /** ?4 owner, ?5 epoch, ?6 from, ?7 to, ?8 whether that is the end of the partition. */
