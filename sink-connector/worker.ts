@@ -1,10 +1,9 @@
-import { asOutage, fetchClusterId, Membership, withAdmin, type KafkaClientOptions } from '../clients/kafka/index.ts';
+import { asOutage, Membership, type KafkaClientOptions } from '../clients/kafka/index.ts';
 import type { Masters } from '../clients/redis/index.ts';
 import {
   consumerGroup,
   deadLettersTopic,
   deadLettersTopicSpec,
-  positionsTopic,
   resolveSecrets,
   type Config,
   type SinkConfig,
@@ -14,26 +13,17 @@ import type { PartStatus, PartStatuses } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import { retryUntilDone, type RetryOptions } from '../ops/retry.ts';
 import { EventDecoder, SchemaRegistry } from '../schemas/index.ts';
-import { PartitionOutbox } from './acknowledge/partition-outbox.ts';
-import { AcknowledgementSender } from './acknowledge/sender.ts';
 import { AcknowledgementProgress } from './acknowledgement-progress.ts';
-import { CommitWait, type CommitNews } from './commit-wait.ts';
+import type { CommitNews, CommitWait } from './commit-wait.ts';
 import { Assignments } from './consume/assignments.ts';
 import { SteadyReader } from './consume/steady-reader.ts';
 import type { SinkMetrics } from './metrics.ts';
 import { PartitionOrphans } from './orphans/partition-orphans.ts';
-import { readPublished } from './orphans/published.ts';
-import type { OrphanSettings } from './orphans/settings.ts';
-import { TopicSettings } from './orphans/topic-settings.ts';
-import { Turns } from './orphans/turns.ts';
-import { OffsetWatch } from './offset-watch.ts';
 import { runPartition } from './pipeline.ts';
 import { PartitionProgress } from './progress.ts';
-import { SourcePositions } from './source-positions.ts';
-import { sinkOf, sinkTargets, type SinkTarget } from './targets.ts';
+import { outboxOf, prepareSink, type PreparedSink } from './prepared-sink.ts';
+import { sinkOf, type SinkTarget } from './targets.ts';
 import { DeadLetters } from './write/dead-letters.ts';
-import { createDialect } from './write/registry.ts';
-import { DatabaseWriter, type RejectedRows } from './write/writer.ts';
 
 export interface SinkWorkerOptions {
   readonly config: Config;
@@ -45,20 +35,6 @@ export interface SinkWorkerOptions {
   readonly masters: () => Masters;
   /** How many orphans of a partition a person agrees to remove. */
   readonly confirmedOrphans?: number | undefined;
-}
-
-/** What is there once everything was checked. */
-interface Prepared {
-  readonly writer: DatabaseWriter;
-  readonly watch: OffsetWatch;
-  readonly orphans: OrphanSettings;
-  readonly targets: readonly SinkTarget[];
-  readonly clusterId: string;
-  /** Where some mapping asks for acknowledgements. */
-  readonly sender: AcknowledgementSender | undefined;
-  readonly masters: Masters;
-  readonly positions: SourcePositions;
-  readonly commits: CommitWait;
 }
 
 /** One worker of a sink: a member of its consumer group that writes the partitions it is given. */
@@ -97,9 +73,16 @@ export class SinkWorker {
    * @throws TABLE_UNFIT, DATABASE_ACCESS, KAFKA_AUTH and whatever else a person must act on before anything works
    */
   async start(): Promise<void> {
-    let prepared: Prepared;
+    let prepared: PreparedSink;
     try {
-      prepared = await this.#prepare();
+      prepared = await prepareSink({
+        ...this.#options,
+        sinkConfig: this.#config,
+        client: this.#client,
+        deadLetters: this.#deadLetters,
+        ownOffset: ({ topic, partition }) => this.#partitions.get(placeOf(topic, partition))?.nextOffset,
+        retry: this.#retry(),
+      });
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.#fail(error);
@@ -153,33 +136,8 @@ export class SinkWorker {
     return statuses;
   }
 
-  async #prepare(): Promise<Prepared> {
-    const { config, sink } = this.#options;
-    const targets = sinkTargets(config, this.#config, sink);
-    const writer = new DatabaseWriter(await createDialect(sink, this.#config), sink, this.#rejectedRows());
-    const retry = this.#retry();
-    const tables = targets.map(({ table }) => table);
-    const { create, evolve } = this.#config;
-    await writer.prepare(tables, { create, evolve }, retry);
-    const clusterId = await retryUntilDone(() => withAdmin(this.#client, fetchClusterId), retry);
-    const watch = new OffsetWatch(() => writer.readOffsets());
-    const acknowledges = targets.some(({ acknowledger }) => acknowledger !== undefined);
-    const masters = this.#options.masters();
-    const sender = acknowledges ? new AcknowledgementSender(masters) : undefined;
-    const positions = new SourcePositions(this.#client, positionsTopic(config.pipeline));
-    const commits = new CommitWait({
-      targets,
-      masters,
-      positions,
-      ownOffset: ({ topic, partition }) => this.#partitions.get(placeOf(topic, partition))?.nextOffset,
-      storedOffsets: () => writer.readOffsets(),
-    });
-    const orphans = this.#orphanSettings(writer);
-    return { writer, watch, orphans, targets, clusterId, sender, masters, positions, commits };
-  }
-
   /** One membership after another, until the worker is stopped. */
-  async #work(prepared: Prepared): Promise<void> {
+  async #work(prepared: PreparedSink): Promise<void> {
     const { signal } = this.#stopping;
     const assignments = new Assignments((topic, partition, leaving) =>
       this.#carry(prepared, topic, partition, leaving),
@@ -230,7 +188,7 @@ export class SinkWorker {
   }
 
   /** Works on one partition. Never rejects: a partition that stops lets the others go on. */
-  async #carry(prepared: Prepared, topic: string, partition: number, signal: AbortSignal): Promise<void> {
+  async #carry(prepared: PreparedSink, topic: string, partition: number, signal: AbortSignal): Promise<void> {
     const { sink, log, metrics } = this.#options;
     const target = prepared.targets.find(({ table }) => table.topic === topic);
     if (target === undefined) return;
@@ -276,33 +234,6 @@ export class SinkWorker {
     }
   }
 
-  #orphanSettings(writer: DatabaseWriter): OrphanSettings {
-    const { config, confirmedOrphans: confirmed } = this.#options;
-    const { policy, breaker } = this.#config.orphans;
-    const settings = new TopicSettings(this.#client);
-    return {
-      policy: writer.keepsEveryEvent ? 'keep' : policy,
-      breaker: { ...breaker, confirmed },
-      turns: new Turns(),
-      retention: (topic) => settings.of(topic),
-      published: (topic) => readPublished(this.#client, positionsTopic(config.pipeline), topic),
-    };
-  }
-
-  #rejectedRows(): RejectedRows {
-    const { policy, limit } = this.#config.rejectedRows;
-    return {
-      limit: policy === 'stop' ? 0 : limit,
-      send: async ({ table, move }, rejected) => {
-        try {
-          await this.#deadLetters.send(table, move, rejected);
-        } catch (error) {
-          throw asOutage(error);
-        }
-      },
-    };
-  }
-
   #fail(error: unknown): void {
     this.#failed = true;
     this.#trouble =
@@ -326,26 +257,6 @@ export class SinkWorker {
 
 function placeOf(topic: string, partition: number): string {
   return `${topic} ${partition}`;
-}
-
-function outboxOf(
-  { writer, sender }: Prepared,
-  { table, mapping, acknowledger }: SinkTarget,
-  partition: number,
-  listener: AcknowledgementProgress,
-): PartitionOutbox | undefined {
-  if (acknowledger === undefined || sender === undefined) return undefined;
-  const name = { topic: table.topic, partition };
-  return new PartitionOutbox({
-    ...acknowledger,
-    pattern: mapping.key,
-    store: {
-      read: (limit, retry) => writer.readOutbox(name, limit, retry),
-      drop: (rows, retry) => writer.dropFromOutbox(name, rows, retry),
-    },
-    send: (acknowledgements) => sender.send(acknowledgements),
-    listener,
-  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
