@@ -30,7 +30,7 @@ export const fullPlan: Plan = {
 export const quickPlan: Plan = {
   rounds: 1,
   rows: 4000,
-  backlog: 12_000,
+  backlog: 5000,
   sourceBatch: 500,
   sinkBatch: 200,
   markEvery: 20,
