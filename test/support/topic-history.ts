@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import { Kafka, logLevel, type EachBatchPayload, type KafkaMessage } from 'kafkajs';
-import { PartitionReader, readTopicToEnd } from '../../clients/kafka/index.ts';
+import { PartitionReader, readTopicToEnd, type FetchedRecord } from '../../clients/kafka/index.ts';
 import { uniqueName } from './names.ts';
 import { until } from './until.ts';
 
@@ -53,23 +53,33 @@ export async function readTopic(brokers: string, registryUrl: string, topic: str
   const registry = new SchemaRegistry({ host: registryUrl });
   const records: TopicRecord[] = [];
   for (const { partition, message } of messages) {
-    const { key, value, headers = {} } = message;
-    if (key === null) throw new Error(`${topic} ${partition}@${message.offset} has no key`);
-    const version = headers['afterwrite.version'];
-    records.push({
-      partition,
-      offset: Number(message.offset),
-      key: key.toString('hex'),
-      keyRow: recordOf(await registry.decode(key)),
-      event: value === null ? null : envelopeOf(await registry.decode(value)),
-      headers: {
-        version: version === undefined ? undefined : Number(String(version)),
-        cause: headers['afterwrite.cause']?.toString(),
-        acknowledge: headers['afterwrite.ack']?.toString(),
-      },
-    });
+    const { key, value, headers = {}, offset } = message;
+    records.push(await topicRecordOf(registry, topic, partition, { key, value, headers, offset: Number(offset) }));
   }
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+}
+
+/** What a record of a mapping's topic says, as Confluent's decoder reads it. */
+export async function topicRecordOf(
+  registry: SchemaRegistry,
+  topic: string,
+  partition: number,
+  { key, value, headers, offset }: Pick<FetchedRecord, 'key' | 'value' | 'headers' | 'offset'>,
+): Promise<TopicRecord> {
+  if (key === null) throw new Error(`${topic} ${partition}@${offset} has no key`);
+  const version = headers['afterwrite.version'];
+  return {
+    partition,
+    offset,
+    key: key.toString('hex'),
+    keyRow: recordOf(await registry.decode(key)),
+    event: value === null ? null : envelopeOf(await registry.decode(value)),
+    headers: {
+      version: version === undefined ? undefined : Number(String(version)),
+      cause: headers['afterwrite.cause']?.toString(),
+      acknowledge: headers['afterwrite.ack']?.toString(),
+    },
+  };
 }
 
 /** Where the committed records of a topic are, as our own reader finds them. */
