@@ -32,7 +32,11 @@ export class ClusterLoad {
     this.#options = { handful: 10, keys: 60, removes: true, ...options };
     this.#random = new Random(options.seed);
     this.#running = this.#run();
-    scope.after(() => this.stop());
+    // The cluster ends before: what it was asked by then may never be answered.
+    scope.after(() => {
+      this.#stopping.abort();
+      return Promise.resolve();
+    });
   }
 
   /** The tags, whose slots hold many keys. */

@@ -111,16 +111,21 @@ export class TestPipeline {
     return source;
   }
 
-  /** A source as a process of its own, that a test kills. */
-  async process(changes: ConfigParts = {}): Promise<Connector> {
+  /**
+   * A source as a process of its own, that a test kills.
+   * @param worker its number among those that share the shards: each has a state of its own
+   */
+  async process(changes: ConfigParts = {}, worker = 1): Promise<Connector> {
     const httpPort = await freePort();
-    const config = this.config({ ...changes, source: { ...changes.source, http: { port: httpPort } } });
+    const [name, state] = worker === 1 ? ['source', 'state'] : [`source-${worker}`, `state-${worker}`];
+    const own = { state: join(this.folder, state), http: { port: httpPort } };
+    const config = this.config({ ...changes, source: { ...changes.source, ...own } });
     this.#take(config);
-    const file = join(this.folder, 'afterwrite.yaml');
+    const file = join(this.folder, worker === 1 ? 'afterwrite.yaml' : `afterwrite-${worker}.yaml`);
     // A configuration with all defaults filled in is one, too.
     await writeFile(file, JSON.stringify(config));
     const args = ['source', '-c', file];
-    const connector = new Connector(this.#scope, { name: 'source', args, folder: this.folder, httpPort });
+    const connector = new Connector(this.#scope, { name, args, folder: this.folder, httpPort });
     this.#ends.push(() => connector.kill());
     return connector;
   }
