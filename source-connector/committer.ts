@@ -28,6 +28,10 @@ export interface BesideCommits {
   /** Whether something waits for the commit of this batch. */
   has(batch: object): boolean;
   committed(batch: object): void;
+  /** What is not done yet, of all batches. */
+  readonly count: number;
+  /** Waits until what committed batches have left is done, for a while at most. */
+  done(): Promise<void>;
 }
 
 /** What of a position the committer adds itself. */
@@ -146,6 +150,17 @@ export class Committer {
       .finally(() => {
         this.#inflight = undefined;
       });
+  }
+
+  /** Whether something goes on beside the commits, or is to. */
+  get isBusyBeside(): boolean {
+    return (this.#beside?.count ?? 0) > 0;
+  }
+
+  /** Waits, a while at most, until what was committed has nothing left to do beside it. @throws as `settled` */
+  async doneBeside(): Promise<void> {
+    await this.settled();
+    await this.#beside?.done();
   }
 
   /** Whether something waits for the next commit. */

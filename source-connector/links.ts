@@ -137,7 +137,10 @@ async function followLink(shard: Shard, session: ReplicationSession, options: Li
   const { ignoreCommands } = options;
   options.news.link(answer.kind, answer.replid, answer.offset);
   if (answer.kind === 'full') held.clear();
-  else if (answer.replid !== progress.replid) held.forgetValues();
+  else if (answer.replid !== progress.replid) {
+    held.forgetValues();
+    await shard.redoEffects?.();
+  }
   shard.clock.follow(answer.replid, answer.replid === shard.clockFloor.replid ? shard.clockFloor.ms : 0);
   let rest = Buffer.alloc(0);
   if (answer.kind === 'full') {

@@ -9,7 +9,8 @@ import type { RemovalCause } from './fold/change.ts';
  *                                  content. The fields are those of the row that was published before; 'R' says that
  *                                  those that the hash lacks keep their values once it is a row again
  *   'h' text fields, 'H' …         the hash went away for this cause while its slot was moving: it may live in another
- *                                  shard. Fields as of a rejected hash
+ *                                  shard. Fields as of a rejected hash. Where a mark 'r' or 'u' stood for the hash, the text is
+ *                                  cause, a zero byte, that letter and that mark's text
  *   'u' text fields, 'U' …         the hash was written by a command that said not to publish it; the text is a digest that names
  *                                  its content. Fields as of a rejected hash
  *   'g' text fields                in the state only: the hash went away for this cause while its slot was another
@@ -48,9 +49,30 @@ export function rejectedMark(digest: Buffer, fields = NO_FIELDS, inherits = fals
 /**
  * The hash is gone from here, and it is not decided yet whether that is a removal (rule 10).
  * @param fields as of `rejectedMark`
+ * @param before the mark of the hash, which holds again where the hash is found
  */
-export function heldMark(cause: RemovalCause, fields = NO_FIELDS, inherits = false): Buffer {
-  return markOf(inherits ? HELD_INHERITING : HELD, Buffer.from(cause, 'latin1'), fields);
+export function heldMark(
+  cause: RemovalCause,
+  fields = NO_FIELDS,
+  inherits = false,
+  before: Buffer | null = null,
+): Buffer {
+  const said = standing(before);
+  const kind = isUnpublished(said) ? UNPUBLISHED : REJECTED;
+  const rest = said === null ? [] : [Buffer.from([0, kind]), textOf(said)];
+  const text = Buffer.concat([Buffer.from(cause, 'latin1'), ...rest]);
+  return markOf(inherits ? HELD_INHERITING : HELD, text, fields);
+}
+
+/** Of a hash that was rejected or not to be published, its mark, also while it is held; null for any other mark. */
+export function standing(mark: Buffer | null): Buffer | null {
+  if (mark === null || isRejected(mark) || isUnpublished(mark)) return mark;
+  if (!isHeld(mark)) return null;
+  const text = textOf(mark);
+  const end = text.indexOf(0);
+  if (end < 0) return null;
+  const make = text[end + 1] === UNPUBLISHED ? unpublishedMark : rejectedMark;
+  return make(text.subarray(end + 2), fieldsOf(mark), mark[0] === HELD_INHERITING);
 }
 
 /**
@@ -97,7 +119,7 @@ export function isHeld(mark: Buffer | null): boolean {
 /** The cause of a removal that is not decided yet; undefined for any other mark. */
 export function heldCause(mark: Buffer | null): RemovalCause | undefined {
   if (mark === null || (!isHeld(mark) && !isGone(mark))) return undefined;
-  const text = textOf(mark).toString('latin1');
+  const [text] = textOf(mark).toString('latin1').split('\0', 1);
   return causes.find((cause) => cause === text) ?? 'ambiguous';
 }
 
@@ -167,7 +189,11 @@ function saidBy(mark: Buffer): z.input<typeof saidFacts> {
   if (mark[0] === INHERITING) return { inherits: true };
   if (isPending(mark)) return { pending: true };
   const held = heldCause(mark);
-  if (held !== undefined) return { held, ...(mark[0] === HELD_INHERITING ? { inherits: true } : {}) };
+  if (held !== undefined) {
+    const before = standing(mark);
+    const inherits = mark[0] === HELD_INHERITING ? { inherits: true } : {};
+    return { ...(before === null ? {} : saidBy(before)), held, ...inherits };
+  }
   const inherits = mark[0] === REJECTED_INHERITING || mark[0] === UNPUBLISHED_INHERITING;
   const digest = textOf(mark).toString('hex');
   return {
@@ -202,7 +228,15 @@ export function readMarkRecord(
   const packed = fields === undefined ? NO_FIELDS : Buffer.from(fields, 'base64');
   if (pending === true) return { ...place, kept: false, mark: pendingMark(packed) };
   if (kept !== undefined) return { ...place, kept: true, mark: markOf(KEPT, Buffer.from(kept, 'latin1'), packed) };
-  if (held !== undefined) return { ...place, kept: true, mark: heldMark(held, packed, inherits) };
+  if (held !== undefined) {
+    const before =
+      unpublished !== undefined
+        ? unpublishedMark(Buffer.from(unpublished, 'hex'))
+        : rejected !== undefined
+          ? rejectedMark(Buffer.from(rejected, 'hex'))
+          : null;
+    return { ...place, kept: true, mark: heldMark(held, packed, inherits, before) };
+  }
   if (unpublished !== undefined) {
     return { ...place, kept: false, mark: unpublishedMark(Buffer.from(unpublished, 'hex'), packed, inherits) };
   }

@@ -117,7 +117,7 @@ export async function runPipeline(options: PipelineOptions, stopping: AbortSigna
     try {
       if (position !== null) await beginFills(wired, plan, position, rebuild);
       await wired.slots?.start();
-      await wired.redoEffects();
+      await wired.redoEffects?.();
       decider?.start();
       if (options.mode !== 'notifications' || options.cluster !== undefined) {
         const refusal = await followLinks(wired, { ...options, pace }, goesOn, position?.begun ?? false);
@@ -191,7 +191,6 @@ function checkKind(position: Position | null, { cluster, topics, shard }: Pipeli
 
 /** A shard, and what goes on beside its stream. */
 interface Wired extends Shard {
-  readonly redoEffects: () => Promise<void>;
   readonly decider: Decider | undefined;
 }
 

@@ -119,6 +119,8 @@ export interface Shard {
   /** The policies of the mapping that publishes a key; undefined when none does. */
   readonly policiesOf: (db: number, key: Buffer) => { policy(cause: RemovalCause): RemovalPolicy } | undefined;
   readonly clock: TimeBounds;
+  /** Carries out what operations wanted and is not done, as far as the stream has told; where mappings have operations. */
+  readonly redoEffects?: () => Promise<void>;
   /** What keys hold, each at some offset at or behind the fence. Rejects when they cannot be read within seconds. */
   readonly readKeys: (
     keys: readonly KeyOfDatabase[],

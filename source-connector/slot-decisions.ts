@@ -14,14 +14,19 @@ const COMMAND = 'MIGRATE';
 export async function decideSlots(shard: Shard, slots: SlotMoves, cut: () => Promise<void>): Promise<void> {
   const { committer, recorder, fold, progress } = shard;
   const { replid, offset } = progress;
+  if (committer.isBusyBeside) {
+    // Else the next owner finds the fields of these operations, and takes them for its own.
+    await cut();
+    await committer.doneBeside();
+  }
   recorder.at = Date.now();
   recorder.offset = offset;
   recorder.command = COMMAND;
   const time = new CommandTime(shard).at({ name: COMMAND, start: offset, end: offset });
   await slots.work({
     place: { replid, offset },
-    decide: (db, key) => {
-      fold.decided(db, key, time);
+    decide: (db, key, isNew) => {
+      fold.decided(db, key, time, isNew);
     },
     cutIfFull: async () => {
       if (committer.full) await cut();

@@ -25,8 +25,8 @@ export interface SlotMovesOptions {
 export interface Deciding {
   /** The stream is folded up to here. */
   readonly place: Fence;
-  /** Decides on a key by its hash and its published row (fold's `decided`). */
-  readonly decide: (db: number, key: Buffer) => void;
+  /** Decides on a key by its hash and its published row (fold's `decided`); of a slot that has come, or that stays. */
+  readonly decide: (db: number, key: Buffer, isNew: boolean) => void;
   /** Gives the committer a chance to cut a batch that is full. */
   readonly cutIfFull: () => Promise<void>;
   /** Has versions rise above this one. */
@@ -166,7 +166,7 @@ export class SlotMoves {
     for (const [to, slots] of released) {
       this.#options.log.info({ slots: rangesOf(slots), to }, 'slots are released to another shard');
     }
-    if (staying.size > 0) await this.#decide(staying, deciding);
+    if (staying.size > 0) await this.#decide(staying, false, deciding);
     const takeover = this.#takeover;
     if (takeover === undefined || !this.#isReached(takeover, deciding.place)) return;
     if (this.#isGone) this.#passOn(takeover, deciding);
@@ -255,7 +255,7 @@ export class SlotMoves {
       return undefined;
     });
     deciding.checkVanished(published, vanished);
-    await this.#decide(new Set(claims.keys()), deciding);
+    await this.#decide(new Set(claims.keys()), true, deciding);
     fault('slots.arrived');
     this.#course.arrived(claims.values());
     this.#takeover = undefined;
@@ -281,10 +281,10 @@ export class SlotMoves {
     return isRead && (this.#isGone || (fence !== undefined && isPassed(fence, place)));
   }
 
-  async #decide(slots: ReadonlySet<number>, { decide, cutIfFull }: Deciding): Promise<void> {
+  async #decide(slots: ReadonlySet<number>, isNew: boolean, { decide, cutIfFull }: Deciding): Promise<void> {
     await eachKey(this.#options.state, (db, key) => {
       if (!slots.has(keySlot(key))) return undefined;
-      decide(db, key);
+      decide(db, key, isNew);
       return cutIfFull();
     });
   }

@@ -135,12 +135,14 @@ export class Fold<Problem, View extends RowView<Problem>> {
   /**
    * Decides on a key whose slot has come to this shard, or stays after all: its hash is compared with its published row,
    * and a removal that waited is one now. Doing it twice does nothing.
+   * @param isNew whether it has come: then nobody has folded here what its hash asks for
    */
-  decided(db: number, key: Buffer, time: FoldTime): void {
+  decided(db: number, key: Buffer, time: FoldTime, isNew: boolean): void {
     const entry = this.#options.state.get(db, key);
     if (entry === undefined) return;
     const { current, expireAt, mark } = entry;
-    if (current !== null) this.#settlement.settle(db, key, entry, current, expireAt, time, 'said');
+    if (current !== null)
+      this.#settlement.settle(db, key, entry, current, expireAt, time, isNew ? 'said' : 'carried out');
     // Without a hash and without a cause, no stream told where it went.
     else if (!isKept(mark)) this.#settlement.remove(db, key, entry, heldCause(mark) ?? 'vanished');
   }

@@ -7,11 +7,13 @@ import {
   inheritedFields,
   inheritingMark,
   isGone,
+  isHeld,
   isKept,
   isUnpublished,
   keptMark,
   rejectedMark,
   rejects,
+  standing,
   unpublishedMark,
   withholds,
 } from '../mark.ts';
@@ -115,13 +117,14 @@ export class Settlement<Problem, View extends RowView<Problem>> {
       }
       return;
     }
-    const held: Held<View> = { view, db, key, entry, hash, expireAt, time, newOp };
+    const held: Held<View> = { view, db, key, entry: this.#found(view, db, key, entry), hash, expireAt, time, newOp };
     if (view.operations === undefined) {
       this.#publish(held, null);
       return;
     }
     const value = this.#field.of(hash);
-    if (value !== undefined && this.#isSaid(entry, hash, value, source)) this.#operate(held, view.operations, value);
+    if (value !== undefined && this.#isSaid(held.entry, hash, value, source))
+      this.#operate(held, view.operations, value);
     else this.#go(held, view.operations, value, source === 'found');
   }
 
@@ -359,11 +362,23 @@ export class Settlement<Problem, View extends RowView<Problem>> {
     state.put(db, key, ABSENT);
   }
 
+  /** The entry of a hash that is there (again): what was said of it before its slot moved holds. */
+  #found(view: View, db: number, key: Buffer, entry: Entry): Entry {
+    const mark = isHeld(entry.mark) ? standing(entry.mark) : null;
+    if (mark === null) return entry;
+    const { state, output } = this.#options;
+    output.marked(view, db, key, mark);
+    const found = { ...entry, mark };
+    state.put(db, key, found);
+    return found;
+  }
+
   /** The hash is gone, and whoever owns its slot in the end decides what that means. */
   #hold(view: View, db: number, key: Buffer, entry: Entry, cause: RemovalCause): void {
     const { state, output } = this.#options;
     const known = view.keepsAbsent ? this.#absent.ofRow(view, entry) : NOTHING;
-    const mark = heldMark(cause, known, view.keepsAbsent && inheritedFields(entry.mark).length > 0);
+    const inherits = view.keepsAbsent && inheritedFields(entry.mark).length > 0;
+    const mark = heldMark(cause, known, inherits, entry.mark);
     if (entry.mark?.equals(mark) !== true) output.marked(view, db, key, mark);
     state.put(db, key, { current: null, expireAt: 0, published: entry.published, mark });
   }

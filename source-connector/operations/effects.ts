@@ -14,6 +14,8 @@ const GROUP_BYTES = 256 * 1024;
 const GROUPS = 8;
 /** An outage that is over is noticed at most this much later, ms. */
 const LONGEST_WAIT_MS = 5000;
+/** A slot that goes to another shard waits for them so long, ms. */
+const DONE_PATIENCE_MS = 5000;
 /** At an orderly end those that wait have so long, ms; the next life does the others. */
 const END_PATIENCE_MS = 2000;
 
@@ -93,20 +95,30 @@ export class Effects {
 
   /** Waits until not too many wait. @throws what only a person can mend */
   async room(): Promise<void> {
-    const ring = (): void => {
-      this.#ring();
-    };
-    this.#stopping.addEventListener('abort', ring);
-    try {
-      while (this.#isFull && !this.#stopping.aborted) await new Promise<void>((resolve) => this.#wake.push(resolve));
-    } finally {
-      this.#stopping.removeEventListener('abort', ring);
-    }
+    await this.#until(() => !this.#isFull, this.#stopping);
     if (this.#failure !== undefined) throw this.#failure.by;
   }
 
   get #isFull(): boolean {
-    return this.#failure === undefined && (this.#count >= MOST || this.#bytes >= MOST_BYTES);
+    return this.#count >= MOST || this.#bytes >= MOST_BYTES;
+  }
+
+  /** How many wait, or are on their way, or belong to a batch that is not committed yet. */
+  get count(): number {
+    return [...this.#uncommitted.values()].reduce((sum, { length }) => sum + length, this.#count);
+  }
+
+  /** The keys with effects that belong to a batch that is not committed yet, as `placeName` has them. */
+  uncommitted(): Set<string> {
+    const names = new Set<string>();
+    for (const effects of this.#uncommitted.values()) for (const { db, key } of effects) names.add(placeName(db, key));
+    return names;
+  }
+
+  /** Waits until all that may be done is done, or it has taken too long. */
+  async done(): Promise<void> {
+    const late = AbortSignal.timeout(DONE_PATIENCE_MS);
+    await this.#until(() => this.#count === 0, AbortSignal.any([late, this.#stopping]));
   }
 
   /** Gives what waits a moment, and ends. */
@@ -208,9 +220,28 @@ export class Effects {
     }
   }
 
+  async #until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    const ring = (): void => {
+      this.#ring();
+    };
+    signal.addEventListener('abort', ring);
+    try {
+      while (this.#failure === undefined && !holds() && !signal.aborted) {
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
+      }
+    } finally {
+      signal.removeEventListener('abort', ring);
+    }
+  }
+
   #ring(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
+}
+
+/** Names a key of a database. */
+export function placeName(db: number, key: Buffer): string {
+  return `${db}:${key.toString('latin1')}`;
 }
 
 interface Failed {
@@ -225,6 +256,6 @@ function bytesOf({ key, value, hash }: RecordedEffect): number {
 function withRights(error: unknown): unknown {
   if (!(error instanceof AfterwriteError) || error.code !== 'REDIS_NO_PERMISSION') return error;
   const { code, what, where } = error;
-  const remedy = `Operations need rights on the master: ACL SETUSER with ${EFFECT_COMMANDS.join(' ')}, on the keys of the mapping and on {<key>}<id>.`;
+  const remedy = `Operations need rights on the master: ACL SETUSER with ${EFFECT_COMMANDS.join(' ')}, on the keys of the mapping and on {<key>}<id>; in a cluster with +asking +cluster|nodes, too.`;
   return new AfterwriteError(code, what, { where, remedy, cause: error });
 }

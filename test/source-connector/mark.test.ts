@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   fieldsOf,
+  heldCause,
+  heldMark,
   inheritedFields,
   inheritingMark,
   keptMark,
@@ -10,6 +12,7 @@ import {
   readMarkRecord,
   rejectedMark,
   rejects,
+  standing,
   unpublishedMark,
   withholds,
 } from '../../source-connector/mark.ts';
@@ -32,6 +35,9 @@ test('what the record of a mark says is read back, whatever the key holds', () =
     { mark: pendingMark(fields), kept: false },
     { mark: unpublishedMark(Buffer.from([7, 0xff])), kept: false },
     { mark: unpublishedMark(Buffer.from([7, 0]), fields, true), kept: false },
+    { mark: heldMark('expired', fields, true), kept: true },
+    { mark: heldMark('deleted', fields, true, unpublishedMark(Buffer.from([7, 0]), fields, true)), kept: true },
+    { mark: heldMark('deleted', undefined, false, rejectedMark(Buffer.from([0, 0xff]))), kept: true },
     { mark: null, kept: false },
   ];
   for (const key of keys) {
@@ -73,6 +79,13 @@ test('a mark tells what it was made of', () => {
   assert.equal(inheritedFields(unpublishedMark(digest, fields)).length, 0);
   assert.deepEqual(inheritedFields(unpublishedMark(digest, fields, true)), fields);
   assert.equal(rejects(keptMark('expired'), Buffer.from('expired')), false);
+  const before = unpublishedMark(Buffer.from([0, 1]), fields, true);
+  const held = heldMark('evicted', fields, true, before);
+  assert.equal(heldCause(held), 'evicted');
+  assert.deepEqual(standing(held), before);
+  assert.deepEqual(heldMark('expired', fields, true, held), heldMark('expired', fields, true, before));
+  assert.equal(standing(heldMark('evicted', fields)), null);
+  assert.equal(standing(keptMark('evicted')), null);
 });
 
 test('fields that no record can hold are left out of it, and the rest is told', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { startRelay } from '../support/relay.ts';
 import { startRedis } from '../support/redis.ts';
 import type { Scope } from '../support/scope.ts';
 import { person, TestPipeline, type ConfigParts } from '../support/source/pipeline.ts';
@@ -15,14 +16,14 @@ function openPipeline(t: Scope, more: ConfigParts = {}): Promise<TestPipeline> {
 }
 
 /** Waits until nothing of these operations is left in Redis. */
-async function done({ redis }: TestPipeline, ...keys: readonly string[]): Promise<void> {
+async function done({ redis }: Pick<TestPipeline, 'redis'>, ...keys: readonly string[]): Promise<void> {
   for (const key of keys) {
     await until(`${key} without #`, async () => (await redis.client.hexists(key, '#')) === 0, PATIENCE);
   }
 }
 
 /** The entries of a command's stream, once there are any. */
-async function acknowledged({ redis }: TestPipeline, key: string, id: string): Promise<string[][]> {
+async function acknowledged({ redis }: Pick<TestPipeline, 'redis'>, key: string, id: string): Promise<string[][]> {
   return await until(
     `the acknowledgement of ${id}`,
     async () => {
@@ -144,6 +145,37 @@ test('rule 22: killed between the commit and the effects, a source does them onc
   assert.equal(await client.exists('person:3', 'person:4'), 0);
   assert.deepEqual(await client.hgetall('person:5'), { name: 'Cid' });
   assert.deepEqual(await client.hgetall('person:6'), { name: 'Cid' });
+});
+
+test('rule 22: what a failover takes back of operations is done again, at the new master', async (t) => {
+  const pipeline = await openPipeline(t);
+  const { client, port, server } = pipeline.redis;
+  const relay = await startRelay(t, port);
+  const replica = await startRedis(t, ['--replicaof', '127.0.0.1', String(relay.port)]);
+  const source = pipeline.start({ source: { url: replica.url } });
+  for (const id of [1, 2, 3, 4]) await client.hset(`person:${id}`, 'name', 'Ann');
+  await source.caughtUp();
+  // The replica has the commands, and nothing of what follows them.
+  const held = relay.holdAfter('Zed\r\n');
+  const commands = client.pipeline();
+  for (const [id, operation] of ['=id', '+id', '~id', '-id'].entries()) {
+    commands.hset(`person:${id + 1}`, '#', operation, 'name', id === 3 ? 'Zed' : 'Bob');
+  }
+  await commands.exec();
+  await held;
+  await done(pipeline, 'person:1', 'person:2', 'person:3', 'person:4');
+  assert.deepEqual(await replica.client.hgetall('person:3'), { name: 'Bob', '#': '~id' });
+  await server.kill();
+  await replica.client.replicaof('NO', 'ONE');
+
+  const of = { redis: replica };
+  await done(of, 'person:1', 'person:2', 'person:3', 'person:4');
+  for (const id of [1, 2, 3, 4]) assert.deepEqual(await acknowledged(of, `person:${id}`, 'id'), DONE, `person:${id}`);
+  assert.deepEqual(await replica.client.hgetall('person:2'), { name: 'Bob' });
+  assert.equal(await replica.client.exists('person:3', 'person:4'), 0);
+  const told = (await pipeline.told()).slice(4).sort();
+  assert.deepEqual(told, ['d 3 deleted', 'u 1 Bob,null HSET'], 'nothing is told twice');
+  await source.stop();
 });
 
 test('rule 22: what + left is published by no full resync, not even with a lost state; a field # that is found is an operation', async (t) => {

@@ -244,7 +244,7 @@ export class ModelShard implements FoldOutput<never, View> {
 
   #decide(slots: ReadonlySet<number>): void {
     for (const key of KEYS) {
-      if (slots.has(slotOf(key))) this.#fold.decided(0, Buffer.from(key), timeOf('MIGRATE'));
+      if (slots.has(slotOf(key))) this.#fold.decided(0, Buffer.from(key), timeOf('MIGRATE'), true);
     }
   }
 
