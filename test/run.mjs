@@ -5,6 +5,7 @@
 //   --test-…    is passed to node, for example --test-name-pattern=resumes
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { bootstrap, buildFolder, projectFolder } from '../services/bootstrap.mjs';
 
@@ -49,7 +50,9 @@ async function startServers() {
 }
 
 function runTests(variables) {
-  const limits = ['--test-concurrency=2', '--test-timeout=1200000'];
+  // Those without a server work all the time; the others wait for half of it: for groups, transactions, servers that start.
+  const atOnce = availableParallelism() * (unit ? 1 : 2);
+  const limits = [`--test-concurrency=${atOnce}`, '--test-timeout=1200000'];
   const paths = files.map((file) => join('dist', 'test', file));
   runner = spawn(
     process.execPath,

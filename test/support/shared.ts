@@ -18,7 +18,7 @@ export async function startShared(): Promise<SharedServers> {
     await Promise.all(started.map((server) => server.dispose()));
   };
   try {
-    // Tests start Redis by themselves, two at a time: it must be there before.
+    // Tests start Redis by themselves, several at a time: it must be there before.
     await prepareService('redis');
     const starts = missing.map(async (name) => {
       const server = await startService(name);
