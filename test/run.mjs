@@ -1,4 +1,4 @@
-// npm test [-- --unit] [-- FILTER…] [-- --test-…]: compiles, starts the servers that tests share, and runs the tests with node's
+// npm test [-- --unit] [-- FILTER…] [-- --test-…]: compiles, starts the servers that these tests share, if they use any, and runs the tests with node's
 // own runner, whose summary ends the output.
 //   --unit      only the tests that need no server, without those that take long (.long.test.ts)
 //   FILTER      only the files whose path has one of these words in it
@@ -18,7 +18,7 @@ const filters = args.filter((argument) => !argument.startsWith('--'));
 
 const files = readdirSync(join(buildFolder, 'test'), { recursive: true })
   .filter((file) => file.endsWith('.test.js'))
-  .filter((file) => !unit || !(/[.](live|long)[.]test[.]js$/.test(file) || file.startsWith('crash')))
+  .filter((file) => !unit || !/[.](live|long)[.]test[.]js$/.test(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort();
 if (files.length === 0) {
@@ -35,7 +35,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-const servers = unit ? undefined : await startServers();
+const usesServers = files.some((file) => file.endsWith('.live.test.js'));
+const servers = usesServers ? await startServers() : undefined;
 process.exitCode = await runTests(servers?.variables ?? {});
 await servers?.stop();
 
@@ -51,7 +52,7 @@ async function startServers() {
 
 function runTests(variables) {
   // Those without a server work all the time; the others wait for half of it: for groups, transactions, servers that start.
-  const atOnce = availableParallelism() * (unit ? 1 : 2);
+  const atOnce = availableParallelism() * (usesServers ? 2 : 1);
   const limits = [`--test-concurrency=${atOnce}`, '--test-timeout=1200000'];
   const paths = files.map((file) => join('dist', 'test', file));
   runner = spawn(
