@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ResolveKafkaConnection } from '../clients/kafka/index.ts';
-import { ClusterMasters, OneMaster, openMaster } from '../clients/redis/index.ts';
+import { ClusterMasters, OneMaster } from '../clients/redis/index.ts';
 import { AfterwriteError } from '../ops/errors/index.ts';
 import type { Logger } from '../ops/logging.ts';
 import { EnvelopeEncoder, KeyEncoder, type SchemaRegistry } from '../schemas/index.ts';
@@ -21,8 +21,6 @@ import { NOTHING_TO_FILL, planFills, type FillPlan } from './fill/plan.ts';
 import { fillingOf } from './fill/wiring.ts';
 import type { KeyPlace } from './fold/change.ts';
 import { Fold } from './fold/fold.ts';
-import type { FoldThrough, Numbering } from './fold/settlement.ts';
-import { StagedWrites } from './fold/staged-writes.ts';
 import { HeldKeys } from './held-keys.ts';
 import { carryKeyEvents, type KeyEventOptions } from './key-events.ts';
 import type { KeyEventSettings } from './key-follower.ts';
@@ -32,7 +30,7 @@ import { followLinks, type SourceMode } from './links.ts';
 import type { PipelineNews } from './news.ts';
 import { checkVersions } from './mapping-version.ts';
 import { decodePosition, publishedUpTo, type Position } from './position.ts';
-import { describeProblem, MappingView, type RowProblem } from './record/mapping-view.ts';
+import { describeProblem, MappingView } from './record/mapping-view.ts';
 import { Recorder } from './record/recorder.ts';
 import { createSender } from './send/kafkajs-sender.ts';
 import type { TransactionalSender } from './send/port.ts';
@@ -41,7 +39,8 @@ import { SlotMoves, tokensOf } from './slot-moves.ts';
 import { readPublishedSlots } from './published-slots.ts';
 import { recoverState } from './rebuild.ts';
 import type { StateStore } from './state/port.ts';
-import { Decider } from './write-through/decider.ts';
+import type { Decider } from './write-through/decider.ts';
+import { deciderOf, writeThroughOf } from './written-through.ts';
 
 /** The tag of a state that is not to be found, so that it is rebuilt. */
 const NO_STATE = { logId: 'rebuilt', sequence: 1 };
@@ -226,8 +225,9 @@ function wire(parts: Parts): Wired {
       : (db: number, key: Buffer): MappingView | undefined => (slots.publishes(key) ? viewOf(db, key) : undefined);
   const captures = captureOf(contracts.map(({ mapping }) => mapping));
   let isUnread = (_db: number, _key: Buffer): boolean => false;
-  const through = writeThroughOf(parts, recorder, (...key) => isUnread(...key));
-  const decider = through && deciderOf(parts, through.writes, viewOf);
+  const through = writeThroughOf(contracts, state, recorder, (...key) => isUnread(...key));
+  const version = position?.version ?? 0;
+  const decider = through && deciderOf(through.writes, options.redis, viewOf, { version, news, stopping });
   const fold = new Fold({
     state,
     captures,
@@ -275,45 +275,6 @@ function wire(parts: Parts): Wired {
       if (effects !== undefined) await pendingEffects(state, lookUp, recorder, effects);
     },
   };
-}
-
-/** What fold needs for rows that are written through; undefined where no mapping is. */
-function writeThroughOf(
-  { options, state }: Parts,
-  numbering: Numbering,
-  isUnread: (db: number, key: Buffer) => boolean,
-): FoldThrough<RowProblem, MappingView> | undefined {
-  const databases = options.contracts.flatMap(({ mapping }) =>
-    mapping.writeThroughMs === undefined ? [] : [mapping.database],
-  );
-  if (databases.length === 0) return undefined;
-  return {
-    writes: new StagedWrites(state, databases),
-    numbering,
-    fits: (view, key) => view.fits(key),
-    describe: describeProblem,
-    isUnread,
-  };
-}
-
-function deciderOf(
-  { options, position, stopping }: Parts,
-  writes: StagedWrites,
-  viewOf: (db: number, key: Buffer) => MappingView | undefined,
-): Decider {
-  const { redis, news } = options;
-  return new Decider({
-    heads: () => writes.heads(),
-    termsOf: (db, key) => {
-      const mapping = viewOf(db, key)?.mapping;
-      if (mapping?.writeThroughMs === undefined) return undefined;
-      return { mapping: mapping.name, sinks: mapping.acknowledge, timeoutMs: mapping.writeThroughMs };
-    },
-    open: async () => await openMaster(await redis.endpoint(), { signal: stopping }),
-    version: position?.version ?? 0,
-    news,
-    stopping,
-  });
 }
 
 /** Where a shard stands that has no position. */
