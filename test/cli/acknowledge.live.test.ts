@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { createDatabase } from '../support/sink/database.ts';
 import { createWorker } from '../support/sink/worker.ts';
 import { person, TestPipeline } from '../support/source/pipeline.ts';
-import type { TestRedis } from '../support/redis.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 
 /** Waits as a client does, until so many have told it of its command. @returns who said what */
 async function told({ client }: TestRedis, stream: string, count: number): Promise<string[]> {
@@ -66,4 +66,32 @@ test('rule 22: a client that waits for its id is told by each sink, when the row
   await redis.client.hset('person:5', '#', '~six');
   assert.deepEqual(await told(redis, '{person:5}six', 2), both);
   assert.deepEqual(await rows(), []);
+});
+
+test('rule 22: a sink that keeps every event in a Redis stream tells of each, when the entry is there', async (t) => {
+  const feed = await startRedis(t);
+  const pipeline = await TestPipeline.open(t, {
+    mappings: { person: { ...person, operations: true, acknowledge: ['feed'] } },
+    sinks: { feed: { kind: 'redis-stream', url: feed.url, create: true } },
+  });
+  const { redis } = pipeline;
+  await pipeline.start().caughtUp();
+  await createWorker(t, pipeline.config(), { sink: 'feed' }).worker.start();
+  const entries = (): Promise<number> => feed.client.xlen('person');
+
+  await redis.client.hset('person:5', '#', '=one', 'name', 'Ann', 'age', '1');
+  assert.deepEqual(await told(redis, '{person:5}one', 1), ['feed done']);
+  assert.equal(await entries(), 1, 'the entry is there when the client is told');
+
+  const transaction = redis.client.multi();
+  for (const id of ['two', 'three']) transaction.hset('person:5', '#', `=${id}`, 'age', '2');
+  await transaction.exec();
+  for (const id of ['two', 'three']) assert.deepEqual(await told(redis, `{person:5}${id}`, 1), ['feed done'], id);
+  assert.equal(await entries(), 3, 'one for each id, also where the row is the same');
+  await redis.client.hset('person:5', '#', '~four');
+  assert.deepEqual(await told(redis, '{person:5}four', 1), ['feed done']);
+  assert.equal(await entries(), 4);
+  for (const id of ['one', 'two', 'three', 'four']) {
+    assert.equal(await redis.client.xlen(`{person:5}${id}`), 1, `${id} is told once`);
+  }
 });

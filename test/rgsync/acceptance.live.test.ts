@@ -86,6 +86,8 @@ test('rows, deletes and operations of rgsync’s clients reach PostgreSQL and Ma
   // What the recipe was silent about.
   await client.hset(key, '#', '?odd', 'name', 'Dan');
   assert.deepEqual(await told(pipeline, key, 'odd', 1), ['source failed']);
+  const [refusal] = await client.xrange(`{${key}}odd`, '-', '+');
+  assert.match(refusal?.[1].join(' ') ?? '', /error the field # is "\?odd", which is no operation/);
   await client.hset('person:2', '#', '', 'name', 'Eve');
   await until('# is taken off', async () => (await client.hexists('person:2', '#')) === 0, PATIENCE);
   await source.caughtUp();
@@ -96,19 +98,26 @@ test('a write-through while the database is down fails, and Redis and the rows s
   const server = await startPrivate(t, 'postgres');
   const { pipeline, database } = await throughPipeline(t, server.address);
   const { client } = pipeline.redis;
-  await client.hset('person:1', 'name', 'Ann', 'age', '20');
+  await client.hset('person:1', 'name', 'Ann', 'age', '19');
   await createWorker(t, pipeline.config(), { sink: 'pg' }).worker.start();
   await pipeline.start().caughtUp();
-  await untilEqual('the first row', ['1 Ann 20'], () => rowsOf(database), PATIENCE);
+  await untilEqual('the first row', ['1 Ann 19'], () => rowsOf(database), PATIENCE);
+  await client.hset('__{person:1}', '#', '=zero', 'age', '20');
+  assert.deepEqual(await told(pipeline, 'person:1', 'zero', 1), ['source done']);
+  assert.deepEqual(await rowsOf(database), ['1 Ann 20'], 'the database has it when the client is told');
+  assert.deepEqual(await client.hgetall('person:1'), { name: 'Ann', age: '20' });
   await server.kill();
   await client.hset('__{person:1}', '#', '=one', 'name', 'Bea');
-  assert.deepEqual(await told(pipeline, 'person:1', 'one', 1), ['source failed']);
+  await client.hset('__{person:1}', '#', '=two', 'age', '99');
+  for (const id of ['one', 'two']) assert.deepEqual(await told(pipeline, 'person:1', id, 1), ['source failed'], id);
   assert.deepEqual(await client.hgetall('person:1'), { name: 'Ann', age: '20' });
   assert.equal(await client.exists('__{person:1}'), 0, 'it is staged no more');
   await server.start();
   await client.hset('person:2', 'name', 'Cid');
   await untilEqual('rows equal hashes', ['1 Ann 20', '2 Cid null'], () => rowsOf(database), PATIENCE);
-  assert.equal(await client.xlen('{person:1}one'), 1, 'a success that comes later is not told');
+  for (const id of ['one', 'two']) {
+    assert.equal(await client.xlen(`{person:1}${id}`), 1, 'a success that comes later is not told');
+  }
 });
 
 async function throughPipeline(

@@ -111,6 +111,33 @@ test('rule 23: a write that fails leaves the hash as it was, and its row, too', 
   assert.equal(await told('{person:1}a'), late, 'told once');
 });
 
+test('rules 22, 23: what + left in Redis is published with the row of a write, and stays so when that fails; one that is refused at once leaves it', async (t) => {
+  const { pipeline, client, stage, told } = await begin(t, '700ms');
+  const source = pipeline.start();
+  await source.caughtUp();
+  for (const key of ['person:1', 'person:2']) {
+    await client.hset(key, 'name', 'Ann');
+    await source.caughtUp();
+    await client.hset(key, '#', '+', 'name', 'Bob');
+    await until('# is taken off', async () => (await client.hexists(key, '#')) === 0, PATIENCE);
+    await source.caughtUp();
+  }
+  assert.deepEqual(await pipeline.rows(), { 1: 'Ann,null', 2: 'Ann,null' });
+  await stage('person:1', 'age', '31', '#', '=a');
+  await stage('person:2', 'age', 'x', '#', '=a');
+  assert.match(await told('{person:1}a'), /^status failed .* not written within 700 ms/);
+  assert.match(await told('{person:2}a'), /^status failed .* age/);
+  await source.caughtUp();
+  assert.deepEqual(await client.hgetall('person:1'), { name: 'Bob' });
+  assert.deepEqual(await pipeline.told(), [
+    'c 1 Ann,null HSET',
+    'c 2 Ann,null HSET',
+    'u 1 Bob,31 HSET',
+    'u 1 Bob,null HSET',
+  ]);
+  assert.deepEqual(Object.keys(await pipeline.marks()), ['0:person:2'], 'only the second is left unpublished');
+});
+
 test('rule 23: a crash before or behind the script, and a lost state, come to one verdict', async (t) => {
   const { pipeline, client, stage, told, report } = await begin(t, '60s');
   const source = await pipeline.process();
