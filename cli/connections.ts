@@ -6,10 +6,12 @@ import {
   Sentinels,
   type Masters,
   type RedisEndpoint,
+  type SentinelRoster,
   type SentinelSettings,
+  type ServerAddress,
 } from '../clients/redis/index.ts';
 import { resolveSecrets, type KafkaConfig, type SourceConfig } from '../config/index.ts';
-import type { ServerGroup } from '../source-connector/capture/followed.ts';
+import type { Roster, ServerGroup } from '../source-connector/capture/followed.ts';
 import type { ShardPlace } from '../source-connector/shard-directory.ts';
 
 /** How to reach Kafka, with the secrets read anew at each call. */
@@ -46,15 +48,16 @@ function sentinelGroup(config: SourceConfig, sentinel: NonNullable<SourceConfig[
     const endpoints = addresses.map((address) => endpointOf({ ...hostAndPort(address), username, password, tls }));
     return { name, sentinels: endpoints } satisfies SentinelSettings;
   });
+  let last: SentinelRoster | undefined;
+  const withSecrets = async ({ master, replicas }: SentinelRoster): Promise<Roster> => {
+    const { username, password, tls } = await resolveSecrets(config);
+    const at = ({ host, port }: ServerAddress): RedisEndpoint => endpointOf({ host, port, username, password, tls });
+    return { master: at(master), replicas: replicas.map(at) };
+  };
   return {
     prefer: config.prefer,
-    roster: async () => {
-      const { master, replicas } = await sentinels.roster();
-      const { username, password, tls } = await resolveSecrets(config);
-      const at = ({ host, port }: { host: string; port: number }): RedisEndpoint =>
-        endpointOf({ host, port, username, password, tls });
-      return { master: at(master), replicas: replicas.map(at) };
-    },
+    roster: async () => await withSecrets((last = await sentinels.roster())),
+    lastRoster: async () => last && (await withSecrets(last)),
     listen: (listener) => {
       sentinels.listen(listener);
     },

@@ -69,6 +69,10 @@ function defineCounts(metrics: Metrics) {
     offset: gauge('source_offset', 'Replication offset that is committed in Kafka'),
     backlogBytes: gauge('source_backlog_bytes', "Size of the server's replication backlog"),
     streamRate: gauge('source_stream_bytes_per_second', "Bytes that the server's stream grows by a second"),
+    withoutSentinel: gauge(
+      'source_without_sentinel',
+      '1 while no Sentinel tells which servers there are, so that a failover would not be noticed; else 0',
+    ),
     effectsWaiting: gauge('source_effects_waiting', 'What operations have still to do in Redis, after its commit'),
     snapshotBytes: gauge('source_snapshot_bytes', 'Bytes of the snapshot that was begun last, read so far'),
     snapshotTotalBytes: gauge(
@@ -113,11 +117,16 @@ export class ShardMetrics {
   end(): void {
     const { levels, state, offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes } = this.#all;
     this.#all.effectsWaiting.remove(this.#of);
+    this.#all.withoutSentinel.remove(this.#of);
     levels.delete(this.#shard);
     this.#all.keyEvents.levels.delete(this.#shard);
     if (this.#mode !== undefined) this.#all.mode.remove({ ...this.#of, ...this.#mode });
     for (const name of replicationStateNames) state.remove({ ...this.#of, state: name });
     for (const gauge of [offset, backlogBytes, streamRate, snapshotBytes, snapshotTotalBytes]) gauge.remove(this.#of);
+  }
+
+  withoutSentinel(isSo: boolean): void {
+    this.#all.withoutSentinel.set(this.#of, isSo ? 1 : 0);
   }
 
   state(state: ReplicationState): void {

@@ -1,3 +1,4 @@
+import type { AfterwriteError } from '../ops/errors/index.ts';
 import type { PartStatus } from '../ops/http.ts';
 import type { Logger } from '../ops/logging.ts';
 import { Lag } from './capture/lag.ts';
@@ -29,6 +30,7 @@ export class ReplicationStatus {
   /** How far keys are followed by their events; undefined when they are not. */
   keys: (() => KeyLevels) | undefined;
   readonly #options: StatusOptions;
+  #silence: AfterwriteError | undefined;
   #state: ReplicationState = 'starting';
   #snapshot: { readonly bytes: number; readonly total: number | undefined } = { bytes: 0, total: undefined };
   #filling: ReplicationFigures['filling'];
@@ -52,6 +54,17 @@ export class ReplicationStatus {
     this.#state = state;
     this.#options.metrics.state(state);
     this.#options.log.info({ state, offset: this.offset }, `replication: ${this.text}`);
+  }
+
+  /** Called at each look: with the reason while no Sentinel tells which servers there are. */
+  sentinels(silence: AfterwriteError | undefined): void {
+    const { metrics, log } = this.#options;
+    metrics.withoutSentinel(silence !== undefined);
+    const was = this.#silence;
+    this.#silence = silence;
+    if (silence !== undefined && was === undefined) {
+      log.warn({ err: silence }, 'no Sentinel answers: what is followed stays, and a failover would not be noticed');
+    } else if (silence === undefined && was !== undefined) log.info('a Sentinel answers again');
   }
 
   /** The link is gone, and the next attempt follows after so many ms. */
@@ -89,6 +102,7 @@ export class ReplicationStatus {
     const details = {
       state: this.#state,
       ...(this.way === undefined ? {} : this.way),
+      ...(this.#silence === undefined ? {} : { sentinels: `none answers: ${this.#silence.what}` }),
       replication: this.text,
       offset: this.offset,
       lagBytes,

@@ -109,6 +109,9 @@ export class ShardWorker {
         this.#watch.moved();
       },
       onWarning,
+      onSilence: (silence) => {
+        status.sentinels(silence);
+      },
     });
     const { endpoint } = this.#servers;
     this.#feed = new Feed({

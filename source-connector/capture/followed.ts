@@ -13,6 +13,8 @@ export interface ServerGroup {
   readonly prefer: 'replica' | 'master';
   /** The servers now, with their secrets read anew. @throws an error to retry when that cannot be known now */
   roster(): Promise<Roster>;
+  /** The servers as they were told last, with their secrets read anew; undefined before they were told. */
+  lastRoster(): Promise<Roster | undefined>;
   /** Has `listener` called as soon as another server may be the master. Called now and then; roster tells it all the same. */
   listen(listener: () => void): void;
   close(): void;

@@ -3,6 +3,7 @@ import { addressOf, type RedisEndpoint, type ResolveEndpoint } from '../../clien
 import { AfterwriteError } from '../../ops/errors/index.ts';
 import { bestOf, Candidates, inAllMs, type Candidate } from './candidates.ts';
 import { oneServer, type Followed, type ServerGroup } from './followed.ts';
+import { KnownServers } from './known-servers.ts';
 import type { ResumePoint } from './session.ts';
 
 export interface FollowOptions {
@@ -17,6 +18,8 @@ export interface FollowOptions {
   /** Another server is followed. */
   readonly onChange: () => void;
   readonly onWarning: (message: string) => void;
+  /** Called at each look at the group: with the reason while nobody tells its servers. */
+  readonly onSilence: (silence: AfterwriteError | undefined) => void;
 }
 
 interface Chosen {
@@ -48,6 +51,7 @@ const settledMs = 10_000;
 class ServerChoice implements Followed {
   readonly #options: FollowOptions;
   readonly #candidates: Candidates;
+  readonly #servers: KnownServers;
   #chosen: Chosen | undefined;
   #isChoosing = false;
   /** Since when the followed server is out of touch. */
@@ -59,6 +63,7 @@ class ServerChoice implements Followed {
   constructor(options: FollowOptions) {
     this.#options = options;
     this.#candidates = new Candidates(options.stopping);
+    this.#servers = new KnownServers(options.group, this.#candidates, options.onSilence);
     options.stopping.addEventListener('abort', () => {
       this.#tell();
     });
@@ -76,18 +81,21 @@ class ServerChoice implements Followed {
     this.#options.group.close();
   }
 
-  /** @throws AfterwriteError REDIS_NO_SERVER when none can be followed now; what a person has to do something about */
+  /**
+   * @throws AfterwriteError REDIS_NO_SERVER when none can be followed now, REDIS_NO_SENTINEL when nobody tells who can; what a
+   *   person has to do something about
+   */
   async choose(resume: ResumePoint | null): Promise<RedisEndpoint> {
     const { group, stopping } = this.#options;
     const began = performance.now();
     this.#isChoosing = true;
     try {
       for (;;) {
-        const candidates = await this.#candidates.look(await group.roster(), resume);
+        const { candidates, silence } = await this.#servers.look(resume);
         const waitedMs = performance.now() - began;
         const best = bestOf(candidates, group.prefer, resume === null, waitedMs);
         if (best !== undefined) return this.#follow(best);
-        if (waitedMs >= inAllMs) throw none(candidates);
+        if (waitedMs >= inAllMs) throw silence === undefined ? none(candidates) : untold(silence, candidates);
         await sleep(againMs, undefined, { signal: stopping });
       }
     } finally {
@@ -97,13 +105,13 @@ class ServerChoice implements Followed {
 
   /** The server of the last link, with its secrets read anew; waits for the first one. */
   readonly endpoint = async (): Promise<RedisEndpoint> => {
-    const { group, stopping } = this.#options;
+    const { stopping } = this.#options;
     while (this.#chosen === undefined) {
       stopping.throwIfAborted();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     const { address } = this.#chosen;
-    const { master, replicas } = await group.roster();
+    const { master, replicas } = (await this.#servers.roster()).roster;
     const found = [master, ...replicas].find((one) => addressOf(one) === address);
     if (found !== undefined) return found;
     throw new AfterwriteError('REDIS_UNREACHABLE', 'the server that was followed is none of the shard any more', {
@@ -112,7 +120,8 @@ class ServerChoice implements Followed {
   };
 
   readonly readable = async (): Promise<RedisEndpoint> => {
-    const candidates = await this.#candidates.look(await this.#options.group.roster(), null);
+    const { roster } = await this.#servers.roster();
+    const candidates = await this.#candidates.look(roster, null);
     const fit = candidates.filter(({ unfit }) => unfit === undefined);
     const found = fit.find(({ endpoint }) => addressOf(endpoint) === this.#chosen?.address) ?? fit[0];
     if (found === undefined) throw none(candidates);
@@ -121,7 +130,7 @@ class ServerChoice implements Followed {
 
   async goesOn(resume: ResumePoint): Promise<boolean> {
     try {
-      const candidates = await this.#candidates.look(await this.#options.group.roster(), resume);
+      const { candidates } = await this.#servers.look(resume);
       return candidates.some(({ unfit, goesOn }) => unfit === undefined && goesOn === 'yes');
     } catch (error) {
       if (error instanceof AfterwriteError) return false;
@@ -182,8 +191,15 @@ class ServerChoice implements Followed {
     const { group, received } = this.#options;
     const chosen = this.#chosen;
     const place = received();
-    if (chosen === undefined || place === undefined || !this.#stillFollows(chosen)) return undefined;
-    const candidates = await this.#candidates.look(await group.roster(), place);
+    if (chosen === undefined || !this.#stillFollows(chosen)) return undefined;
+    if (place === undefined) {
+      // Who follows key events, or reads a snapshot, is to know of silence, too.
+      await this.#servers.roster();
+      return undefined;
+    }
+    const { candidates, silence } = await this.#servers.look(place);
+    // The link stays as it is: nobody knows a better server.
+    if (silence !== undefined) return undefined;
     // Meanwhile the link may have ended by itself.
     if (!this.#stillFollows(chosen)) return undefined;
     const now = performance.now();
@@ -208,8 +224,17 @@ function none(candidates: readonly Candidate[]): AfterwriteError {
   const refusals = candidates.flatMap(({ refusal }) => refusal ?? []);
   const [first] = refusals;
   if (first !== undefined && refusals.length === candidates.length) return first;
+  return new AfterwriteError('REDIS_NO_SERVER', reasonsOf(candidates));
+}
+
+/** Why none of the servers can be followed that were told last. */
+function untold({ code, what, where }: AfterwriteError, candidates: readonly Candidate[]): AfterwriteError {
+  return new AfterwriteError(code, `${what}; of the servers that were told last, ${reasonsOf(candidates)}`, { where });
+}
+
+function reasonsOf(candidates: readonly Candidate[]): string {
   const each = candidates.map(
     ({ endpoint, kind, unfit }) => `the ${kind} ${addressOf(endpoint)} ${unfit ?? 'is behind'}`,
   );
-  return new AfterwriteError('REDIS_NO_SERVER', each.join('; '));
+  return each.join('; ');
 }

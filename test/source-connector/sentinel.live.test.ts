@@ -1,103 +1,17 @@
 import assert from 'node:assert/strict';
-import { setTimeout as wait } from 'node:timers/promises';
-import { test, type TestContext } from 'node:test';
-import type { Redis } from 'ioredis';
-import { Random } from '../support/random.ts';
-import { replicasOf, type TestRedis } from '../support/redis.ts';
-import { WatchedServers } from '../support/sentinel.ts';
-import { person, TestPipeline } from '../support/source/pipeline.ts';
-import { PATIENCE, type TestSource } from '../support/source/source.ts';
+import { test } from 'node:test';
+import { replicasOf } from '../support/redis.ts';
+import { detailsOf } from '../support/source/key-events.ts';
+import { PART, PATIENCE, type TestSource } from '../support/source/source.ts';
+import { checkRows, followedOf, followWatched, Writer } from '../support/source/watched-pipeline.ts';
 import { until } from '../support/until.ts';
-
-interface Setting {
-  readonly group: WatchedServers;
-  readonly pipeline: TestPipeline;
-  readonly source: TestSource;
-}
-
-/** A source that follows the servers of three Sentinels; `pipeline.redis` is their master, whichever that is. */
-async function begin(t: TestContext, more: Readonly<Record<string, unknown>> = {}): Promise<Setting> {
-  const group = await WatchedServers.start(t);
-  const [first] = group.servers;
-  assert.ok(first !== undefined);
-  const redis = { ...first, client: group.client };
-  const source = { url: undefined, sentinel: group.config, ...more };
-  const pipeline = await TestPipeline.open(t, { source, mappings: { person } }, { redis });
-  return { group, pipeline, source: pipeline.start() };
-}
-
-/** Which server a source follows: the one that has a replica without a port. */
-async function followedOf({ servers }: WatchedServers): Promise<TestRedis | undefined> {
-  for (const server of servers) {
-    if (server.server.pid === undefined) continue;
-    const info = await server.client.info('replication');
-    if (/slave\d+:ip=127\.0\.0\.1,port=0,/.test(info)) return server;
-  }
-  return undefined;
-}
-
-/** Writes at random until it is stopped; what a failover refuses is lost, as it is for every client. */
-class Writer {
-  readonly #stopping = new AbortController();
-  readonly #running: Promise<void>;
-  done = 0;
-
-  constructor(t: TestContext, client: Redis) {
-    this.#running = this.#run(client, new Random(Math.trunc(Math.random() * 2 ** 31)));
-    t.after(() => this.stop());
-  }
-
-  async more(count: number): Promise<void> {
-    const goal = this.done + count;
-    await until(`${count} more writes`, () => this.done >= goal, PATIENCE);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(client: Redis, random: Random): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await write(client, random);
-        this.done += 1;
-      } catch {
-        await wait(50, undefined, { signal }).catch(() => undefined);
-      }
-      await wait(1, undefined, { signal }).catch(() => undefined);
-    }
-  }
-}
-
-async function write(client: Redis, random: Random): Promise<void> {
-  const key = `person:${random.between(1, 40)}`;
-  const choice = random.between(1, 20);
-  if (choice <= 8) await client.hset(key, 'name', `n${random.between(1, 99)}`, 'age', random.between(1, 99));
-  else if (choice <= 14) await client.hincrby(key, 'age', 1);
-  else if (choice <= 16) await client.del(key);
-  else if (choice <= 18) await client.multi().hset('draft', 'name', 'from outside').rename('draft', key).exec();
-  else await client.multi().hset(key, 'name', 'one').hset('person:0', 'name', 'other').exec();
-}
-
-/** Every row equals its hash; the topic is audited meanwhile: nothing twice, nothing out of order. */
-async function checkRows({ pipeline, source, group }: Setting): Promise<void> {
-  await source.caughtUp();
-  const hashes: Record<string, string> = {};
-  for (const key of await group.client.keys('person:*')) {
-    const { name = null, age = null } = await group.client.hgetall(key);
-    hashes[key.slice('person:'.length)] = `${name},${age}`;
-  }
-  assert.deepEqual(await pipeline.rows(), hashes);
-}
 
 function warned(source: TestSource, text: RegExp): boolean {
   return source.lines.some(({ msg }) => text.test(String(msg)));
 }
 
 test('a replica is followed, a replica that dies is replaced, and a master only while no replica can be', async (t) => {
-  const setting = await begin(t);
+  const setting = await followWatched(t);
   const { group, pipeline, source } = setting;
   const writer = new Writer(t, group.client);
   await source.caughtUp();
@@ -123,7 +37,7 @@ test('a replica is followed, a replica that dies is replaced, and a master only 
 
 for (const prefer of ['replica', 'master'] as const) {
   test(`a failover under load, by SENTINEL FAILOVER and by kill -9 of the master: a ${prefer} is followed`, async (t) => {
-    const setting = await begin(t, { prefer });
+    const setting = await followWatched(t, { prefer });
     const { group, source } = setting;
     const writer = new Writer(t, group.client);
     await source.caughtUp();
@@ -153,7 +67,7 @@ for (const prefer of ['replica', 'master'] as const) {
 }
 
 test('a demoted server whose link stays open is left', async (t) => {
-  const setting = await begin(t, { prefer: 'master' });
+  const setting = await followWatched(t, { prefer: 'master' });
   const { group, source } = setting;
   await source.caughtUp();
   const master = await group.master();
@@ -168,7 +82,7 @@ test('a demoted server whose link stays open is left', async (t) => {
 });
 
 test('a replica that has lost its master for long is left', async (t) => {
-  const setting = await begin(t);
+  const setting = await followWatched(t);
   const { group, source } = setting;
   await source.caughtUp();
   const replica = await followedOf(group);
@@ -184,7 +98,7 @@ test('a replica that has lost its master for long is left', async (t) => {
 });
 
 test('a failover that loses writes takes back the changes that only the old master had', async (t) => {
-  const setting = await begin(t, { prefer: 'master' });
+  const setting = await followWatched(t, { prefer: 'master' });
   const { group, pipeline, source } = setting;
   await group.client.hset('person:1', 'name', 'kept');
   await group.client.hset('person:2', 'name', 'kept');
@@ -221,7 +135,7 @@ test('a failover that loses writes takes back the changes that only the old mast
 });
 
 test('Sentinels that are down, and one that is left, do not keep a source from its servers', async (t) => {
-  const setting = await begin(t);
+  const setting = await followWatched(t);
   const { group, source } = setting;
   await group.client.hset('person:1', 'name', 'Ann');
   await source.caughtUp();
@@ -233,10 +147,51 @@ test('Sentinels that are down, and one that is left, do not keep a source from i
   await until('another server', async () => ![followed, undefined].includes(await followedOf(group)), PATIENCE);
   await group.client.hset('person:2', 'name', 'Bob');
   await checkRows(setting);
+});
+
+test('while no Sentinel answers the history that was followed is followed on, no other is begun, and a Sentinel that is back ends that', async (t) => {
+  const setting = await followWatched(t);
+  const { group, pipeline, source } = setting;
+  await group.client.hset('person:1', 'name', 'Ann');
+  await source.caughtUp();
+  const told = async (): Promise<boolean> =>
+    'sentinels' in detailsOf(source) && (await source.count('without_sentinel')) === 1;
+  assert.equal(await told(), false);
+  const master = await group.master();
   for (const sentinel of group.sentinels) await sentinel.kill();
-  await group.servers[0]?.client.hset('person:3', 'name', 'Cid');
-  await until('a row without any Sentinel', async () => 3 in (await setting.pipeline.rows()), PATIENCE);
-  const left = await followedOf(group);
-  await left?.server.kill();
-  await until('that is said', () => source.codes().includes('REDIS_NO_SENTINEL'), PATIENCE);
+  await until('that is told', told, PATIENCE);
+  assert.ok(warned(source, /no Sentinel answers: what is followed stays/));
+  const isTold = (id: number): Promise<unknown> =>
+    until(`row ${id} without any Sentinel`, async () => id in (await pipeline.rows()), PATIENCE);
+  await master.client.hset('person:2', 'name', 'Bob');
+  await isTold(2);
+
+  // A link that breaks, and a server that ends: what is left has the same history.
+  const replica = await followedOf(group);
+  assert.ok(replica !== undefined && replica !== master);
+  await replica.client.call('CLIENT', 'KILL', 'TYPE', 'replica');
+  await master.client.hset('person:3', 'name', 'Cid');
+  await isTold(3);
+  for (const { server } of group.servers.filter((server) => server !== master)) await server.kill();
+  await until('the master is followed', async () => (await followedOf(group)) === master, PATIENCE);
+  await master.client.hset('person:4', 'name', 'Dan');
+  await isTold(4);
+  assert.deepEqual(await source.links(), { continued: (await source.links()).continued, full: 1 });
+
+  // As a server is that was promoted, or came back empty.
+  await master.client.call('DEBUG', 'CHANGE-REPL-ID');
+  await master.client.hset('person:5', 'name', 'Eve');
+  await master.client.call('CLIENT', 'KILL', 'TYPE', 'replica');
+  await until('a word of it', () => source.codes().includes('REDIS_NO_SENTINEL'), PATIENCE);
+  const refused = (): boolean =>
+    /REDIS_NO_SENTINEL.*cannot go on in the history/.test(source.worker.ready()[PART]?.reason ?? '');
+  await until('it to wait', refused, PATIENCE);
+  assert.ok(!(5 in (await pipeline.rows())));
+  assert.equal((await source.links()).full, 1);
+
+  group.sentinels[0]?.start();
+  await isTold(5);
+  await until('that it is over is told', async () => !(await told()), PATIENCE);
+  assert.ok(warned(source, /a Sentinel answers again/));
+  assert.equal((await source.links()).full, 2, 'a full resync told the difference');
 });

@@ -39,7 +39,7 @@ export const redis = {
   REDIS_NO_SENTINEL: {
     meaning: 'No Sentinel of source.sentinel tells which server is the master.',
     remedy:
-      'Check the addresses and the name of source.sentinel, and that the Sentinels run; they are asked again until one knows.',
+      'Check the addresses and the name of source.sentinel, and that the Sentinels run; they are asked again until one knows. What was followed before goes on meanwhile where it can: docs/redis.md.',
     recovery: 'retry',
   },
   REDIS_NO_SERVER: {
