@@ -47,7 +47,7 @@ interface Takeover {
 /** How often the cluster and the positions of others are looked at, ms: when something is on its way, and else. */
 const BUSY_LOOK = 250;
 const IDLE_LOOK = 2000;
-/** Bytes of a stream in which no slot leaves and comes back: each takes a dozen answers of several masters. */
+/** Bytes of a stream in which no move of a slot is both begun and taken back: that takes a dozen answers of several masters. */
 const SLACK = 64 * 1024;
 
 /**

@@ -168,6 +168,7 @@ export class ClusterDirectory {
     return {
       places: slotPlacesOf(topology, numbers),
       fence: view && { replid: view.replid, offset: view.offset },
+      epoch: view?.nodes.find(({ isMyself }) => isMyself)?.configEpoch,
       isGone: own === undefined,
       isSure:
         view !== undefined || topology.groups.every((group) => group === own || topology.views.has(group.master.id)),

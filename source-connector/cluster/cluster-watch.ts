@@ -99,10 +99,13 @@ export class ClusterWatch {
     const name = addressOf(endpoint);
     try {
       const connection = await this.#connect(name, endpoint);
-      const nodes = await clusterNodesOf(connection);
+      // Asked second, in the same breath: what the node was told to do before it answered is before this place, and little else.
+      const [nodes, replication] = await Promise.all([
+        clusterNodesOf(connection),
+        connection.call('INFO', 'replication'),
+      ]);
       const self = nodes.find(({ isMyself }) => isMyself);
-      // Asked second: what the nodes were told to do before they answered is behind this place at the latest.
-      const info = parseInfo(await connection.call('INFO', 'replication'));
+      const info = parseInfo(replication);
       const [replid, offset] = [info.get('master_replid'), asInteger(info.get('master_repl_offset'))];
       if (self === undefined || replid === undefined || offset === undefined) {
         throw new AfterwriteError('REDIS_PROTOCOL', 'INFO replication gave no place in the stream', {

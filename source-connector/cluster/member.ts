@@ -13,6 +13,11 @@ export interface ShardLook {
   readonly places: SlotPlaces;
   /** Where the stream of the shard's master was after the master had answered; undefined when it did not. */
   readonly fence: Fence | undefined;
+  /**
+   * The config epoch of the shard's master, as it said before it told its place; undefined when it did not answer. It rises whenever
+   * a slot that has left comes back: whoever had it meanwhile had the highest epoch then.
+   */
+  readonly epoch: number | undefined;
   /** Whether no node of the shard is a master any more: what it had went to others. */
   readonly isGone: boolean;
   /** Whether enough masters answered to tell of each slot whether it moves: the shard's own, or all others. */

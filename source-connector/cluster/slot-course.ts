@@ -9,6 +9,8 @@ interface Outlook {
   /** Undefined: it stays. */
   readonly to: number | undefined;
   readonly fence: Fence | undefined;
+  /** The master's, when it was seen. */
+  readonly epoch: number | undefined;
 }
 
 /** What became of slots. */
@@ -35,6 +37,8 @@ export class SlotCourse {
   readonly #passing = new Set<number>();
   /** The last look. */
   #look: ShardLook | undefined;
+  /** The master's epoch, and the place of the first look that showed it: no slot has come back since. */
+  #epoch: { readonly value: number | undefined; readonly since: Fence } | undefined;
 
   constructor(tokens: SlotTokens) {
     this.tokens = tokens;
@@ -53,6 +57,9 @@ export class SlotCourse {
     const { tokens } = this;
     const { places, fence, isGone } = look;
     this.#look = look;
+    if (fence !== undefined && (this.#epoch?.value !== look.epoch || this.#epoch?.since.replid !== fence.replid)) {
+      this.#epoch = { value: look.epoch, since: fence };
+    }
     for (const slot of tokens.in('owned')) if (!this.#isAtRest(slot, places)) tokens.setLeaving(slot, true);
     for (const slot of tokens.in('leaving')) {
       const owner = places.ownerOf(slot);
@@ -63,24 +70,29 @@ export class SlotCourse {
       }
       const to = owner === tokens.shard ? undefined : owner;
       const place = isGone ? undefined : fence;
-      // The first place that is far enough is kept, or a busy stream would never come to it.
-      if (before !== undefined && before.to === to && before.fence?.replid === place?.replid) continue;
-      this.#outlooks.set(slot, { to, fence: place });
+      // The first place that is far enough is kept, or a busy stream would never come to it. With another epoch the slot may
+      // have left and come back since then.
+      const isSame = before?.to === to && before?.fence?.replid === place?.replid && before?.epoch === look.epoch;
+      if (before !== undefined && isSame) continue;
+      this.#outlooks.set(slot, { to, fence: place, epoch: look.epoch });
     }
     return this.#outlooks.size > 0;
   }
 
   /**
-   * A key of a slot is about to go, at this place of the stream. Where the last look was far behind that, the slot may have
-   * left and come back since, and the key with it: then the removal waits until the stream has come to the look.
-   * @param slack bytes of the stream in which no slot leaves and comes back
+   * A key of a slot is about to go, at this place of the stream. The slot may have left and come back, and the key with it, before
+   * the last look. Where that is possible, the removal waits until the stream has come to the look.
+   * @param slack bytes of the stream in which a move is not both begun and taken back, which the epoch does not tell
    */
   removal(slot: number, place: Fence, slack: number): void {
-    const fence = this.#look?.fence;
+    const { fence, epoch } = this.#look ?? {};
     if (this.tokens.stateOf(slot) !== 'owned') return;
-    if (fence?.replid === place.replid && fence.offset <= place.offset + slack) return;
+    const since = this.#epoch?.since;
+    const isNear = fence?.replid === place.replid && fence.offset <= place.offset + slack;
+    const hasStayed = since?.replid === place.replid && since.offset <= place.offset;
+    if (isNear && hasStayed) return;
     this.tokens.setLeaving(slot, true);
-    if (fence !== undefined) this.#outlooks.set(slot, { to: undefined, fence });
+    if (fence !== undefined) this.#outlooks.set(slot, { to: undefined, fence, epoch });
   }
 
   /** Whether `settle` has something to do when the stream is folded up to here. */

@@ -28,6 +28,8 @@ export interface Published {
 /** What all shards have in common: the topic, and what each has committed. */
 export interface Shared {
   readonly world: MovingWorld;
+  /** Commands of a stream in which no move is taken back. */
+  readonly slack: number;
   readonly topic: Published[];
   /** The order of commits gives versions, so that clocks play no part. */
   readonly committed: Map<number, Committed>;
@@ -131,7 +133,7 @@ export class ModelShard implements FoldOutput<never, View> {
     this.#offset++;
     if (step.kind === 'del') {
       this.look();
-      this.#course.removal(slotOf(key), this.#place, 0);
+      this.#course.removal(slotOf(key), this.#place, this.#shared.slack);
       this.#fold.apply({ kind: 'remove', db: 0, key }, timeOf('DEL'));
     } else {
       this.#fold.apply({ kind: 'replace', db: 0, key, fields: hashOf(step.value), expireAt: 0 }, timeOf('SET'));
@@ -227,7 +229,8 @@ export class ModelShard implements FoldOutput<never, View> {
 
   #look(): ShardLook {
     const fence = { replid: 'r', offset: this.#stream.length };
-    return { places: this.#shared.world.places(), fence, isGone: false, isSure: true };
+    const { world } = this.#shared;
+    return { places: world.places(), fence, epoch: world.epochOf(this.#shard), isGone: false, isSure: true };
   }
 
   #claims(): Claimable[] {

@@ -21,6 +21,7 @@ export class MovingWorld {
   readonly #data: Map<string, string>[] = MASTERS.map(() => new Map<string, string>());
   readonly #owners: number[] = SLOTS.map((slot) => slot % MASTERS.length);
   readonly #moves = new Map<number, { readonly from: number; readonly to: number }>();
+  readonly #epochs: number[] = MASTERS.map((number) => number + 1);
   #writes = 0;
 
   /** What all masters say of slots, now. */
@@ -28,6 +29,10 @@ export class MovingWorld {
     const owners = [...this.#owners];
     const moving = new Set(this.#moves.keys());
     return { ownerOf: (slot) => owners[slot], isMoving: (slot) => moving.has(slot) };
+  }
+
+  epochOf(master: number): number {
+    return this.#epochs[master] ?? 0;
   }
 
   /** What clients read. */
@@ -69,6 +74,9 @@ export class MovingWorld {
     if (move === undefined) return;
     for (const key of KEYS) if (slotOf(key) === slot) this.#carry(key, move.from, move.to);
     this.#owners[slot] = move.to;
+    // Whoever takes a slot has the highest epoch then.
+    const highest = Math.max(...this.#epochs);
+    if (this.epochOf(move.to) !== highest) this.#epochs[move.to] = highest + 1;
     this.#moves.delete(slot);
   }
 
