@@ -176,9 +176,8 @@ export class ShardWorker {
       throw error;
     } finally {
       this.#feed.close();
-      await this.#watch.close();
-      await this.#clock.close();
-      await this.#servers.close();
+      // At once: the first two may wait for a server that is never chosen, when the shard has failed.
+      await Promise.all([this.#watch.close(), this.#clock.close(), this.#servers.close()]);
       if (signal.aborted) status.enter('stopped');
     }
   }

@@ -35,7 +35,7 @@ export interface Followed {
   goesOn(resume: ResumePoint): Promise<boolean>;
   /** Begins to watch the server that is followed. */
   start(): void;
-  /** After the shard's own end. */
+  /** Ends the watch, and whoever waits for a server. */
   close(): Promise<void>;
 }
 

@@ -59,12 +59,16 @@ class ServerChoice implements Followed {
   #waiting: (() => void)[] = [];
   #hurry = new AbortController();
   #running: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+  /** A shard may end by itself, too: then `close` comes before `stopping`, or without it. */
+  readonly #ended: AbortSignal;
 
   constructor(options: FollowOptions) {
     this.#options = options;
-    this.#candidates = new Candidates(options.stopping);
+    this.#ended = AbortSignal.any([options.stopping, this.#closing.signal]);
+    this.#candidates = new Candidates(this.#ended);
     this.#servers = new KnownServers(options.group, this.#candidates, options.onSilence);
-    options.stopping.addEventListener('abort', () => {
+    this.#ended.addEventListener('abort', () => {
       this.#tell();
     });
   }
@@ -74,8 +78,8 @@ class ServerChoice implements Followed {
     this.#running ??= this.#watch();
   }
 
-  /** After `stopping`. */
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.#running;
     this.#candidates.close();
     this.#options.group.close();
@@ -86,7 +90,7 @@ class ServerChoice implements Followed {
    *   person has to do something about
    */
   async choose(resume: ResumePoint | null): Promise<RedisEndpoint> {
-    const { group, stopping } = this.#options;
+    const { group } = this.#options;
     const began = performance.now();
     this.#isChoosing = true;
     try {
@@ -96,7 +100,7 @@ class ServerChoice implements Followed {
         const best = bestOf(candidates, group.prefer, resume === null, waitedMs);
         if (best !== undefined) return this.#follow(best);
         if (waitedMs >= inAllMs) throw silence === undefined ? none(candidates) : untold(silence, candidates);
-        await sleep(againMs, undefined, { signal: stopping });
+        await sleep(againMs, undefined, { signal: this.#ended });
       }
     } finally {
       this.#isChoosing = false;
@@ -105,9 +109,8 @@ class ServerChoice implements Followed {
 
   /** The server of the last link, with its secrets read anew; waits for the first one. */
   readonly endpoint = async (): Promise<RedisEndpoint> => {
-    const { stopping } = this.#options;
     while (this.#chosen === undefined) {
-      stopping.throwIfAborted();
+      if (this.#ended.aborted) throw notAnyMore();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     const { address } = this.#chosen;
@@ -160,17 +163,17 @@ class ServerChoice implements Followed {
   }
 
   async #watch(): Promise<void> {
-    const { stopping, intervalMs = 1000 } = this.#options;
-    while (!stopping.aborted) {
+    const { intervalMs = 1000 } = this.#options;
+    while (!this.#ended.aborted) {
       this.#hurry = new AbortController();
       await this.#look();
-      const signal = AbortSignal.any([stopping, this.#hurry.signal]);
+      const signal = AbortSignal.any([this.#ended, this.#hurry.signal]);
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
   async #look(): Promise<void> {
-    const { group, stopping, leave } = this.#options;
+    const { group, leave } = this.#options;
     try {
       group.listen(() => {
         this.#hurry.abort();
@@ -179,7 +182,7 @@ class ServerChoice implements Followed {
       if (reason !== undefined) leave(reason);
     } catch (error) {
       // Who cannot be asked is the link's to tell, when it breaks.
-      if (!(error instanceof AfterwriteError) && !stopping.aborted) throw error;
+      if (!(error instanceof AfterwriteError) && !this.#ended.aborted) throw error;
     }
   }
 
@@ -225,6 +228,11 @@ function none(candidates: readonly Candidate[]): AfterwriteError {
   const [first] = refusals;
   if (first !== undefined && refusals.length === candidates.length) return first;
   return new AfterwriteError('REDIS_NO_SERVER', reasonsOf(candidates));
+}
+
+/** For whoever asks beside a link that never was. */
+function notAnyMore(): AfterwriteError {
+  return new AfterwriteError('REDIS_UNREACHABLE', 'the shard has ended before a server was followed');
 }
 
 /** Why none of the servers can be followed that were told last. */

@@ -58,6 +58,30 @@ test('Sentinels and servers with TLS and passwords are followed through a failov
   assert.deepEqual(setting.source.codes(), [], 'nothing was refused');
 });
 
+test('what Sentinels refuse, and what servers do, stops a source that begins, with the reason and the address', async (t) => {
+  const secured = await secure(t);
+  const tls = { ca: secured.authority.certificate.cert.toString() };
+  const own = { tls, password: secured.password };
+  const right = { tls, password: secured.sentinelPassword };
+  const { pipeline, group, source: first } = await followWatched(t, { ...own, sentinel: right }, { secured });
+  await first.caughtUp();
+  await first.stop();
+  for (const sentinel of group.sentinels) await group.addUser(sentinel, 'blind on >of-the-blind -@all +ping');
+  const refusals: readonly [code: string, server: object, sentinel: object][] = [
+    ['REDIS_AUTH', own, { ...right, password: 'another' }],
+    ['REDIS_NO_PERMISSION', own, { tls, username: 'blind', password: 'of-the-blind' }],
+    ['REDIS_TLS', own, { ...right, tls: true }],
+    ['REDIS_AUTH', { ...own, password: 'another' }, right],
+    ['REDIS_TLS', { ...own, tls: true }, right],
+  ];
+  for (const [code, server, sentinel] of refusals) {
+    const source = { ...server, sentinel: { ...group.config, ...sentinel } };
+    const error = await pipeline.start({ source }).failed();
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, /127\.0\.0\.1:\d+/, 'it says where');
+  }
+});
+
 const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 const skip = hasIPv6 ? false : 'this machine has no ::1';
 

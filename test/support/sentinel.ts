@@ -134,6 +134,11 @@ export class WatchedServers {
     return await this.#ask(sentinel, 'SENTINEL', command);
   }
 
+  /** Adds a user to a Sentinel. @param rule its name and rights, as ACL SETUSER takes them */
+  async addUser(sentinel: TestSentinel, rule: string): Promise<void> {
+    await this.#ask(sentinel, 'ACL', ['SETUSER', ...rule.split(' ')]);
+  }
+
   async #ask({ port }: TestSentinel, name: string, args: readonly string[]): Promise<string> {
     const { host = '127.0.0.1', secured } = this.#options;
     const tls = tlsOf(secured);
