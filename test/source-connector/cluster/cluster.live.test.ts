@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ClusterLoad } from '../../support/cluster-load.ts';
-import { TestCluster } from '../../support/redis-cluster.ts';
-import { openClusterPipeline, untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
+import { untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
 import { PATIENCE } from '../../support/source/source.ts';
 import type { TestPipeline } from '../../support/source/pipeline.ts';
 import { until } from '../../support/until.ts';
-import { begin, busySlots, reshard, shardsFollow } from './resharding.ts';
+import { busySlots, clusterUnderLoad, reshard, shardsFollow } from '../../support/source/cluster-under-load.ts';
 
 /** The shards that have told of some row. */
 async function tellingShards(pipeline: TestPipeline): Promise<ReadonlySet<unknown>> {
@@ -14,11 +12,8 @@ async function tellingShards(pipeline: TestPipeline): Promise<ReadonlySet<unknow
 }
 
 test('rule 3, rule 16: a cluster of three masters is three shards, whose rows equal the hashes of all', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
+  const { cluster, load, pipeline } = await clusterUnderLoad(t);
   await load.more(200);
-  const pipeline = await openClusterPipeline(t, cluster);
   const source = pipeline.start();
   await load.more(500);
   await source.stop();
@@ -33,10 +28,7 @@ test('rule 3, rule 16: a cluster of three masters is three shards, whose rows eq
 });
 
 test('rule 10: slots that move under load leave every row equal, none lost, none told twice', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { random, cluster, load, pipeline } = await clusterUnderLoad(t);
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(300);
@@ -54,10 +46,7 @@ test('rule 10: slots that move under load leave every row equal, none lost, none
 });
 
 test('rule 10: no row is deleted whose hash moves', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31), removes: false });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { random, cluster, load, pipeline } = await clusterUnderLoad(t, { removes: false });
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(300);
@@ -73,10 +62,7 @@ test('rule 10: no row is deleted whose hash moves', async (t) => {
 });
 
 test('rule 10: a master that is added gets slots, and one that gave all of its slots away is forgotten', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { cluster, load, pipeline } = await clusterUnderLoad(t);
   const source = pipeline.start();
   await shardsFollow(source, 3);
   const added = await cluster.add();

@@ -3,16 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'node:test';
-import { ClusterLoad } from '../../support/cluster-load.ts';
-import { TestCluster } from '../../support/redis-cluster.ts';
-import { openClusterPipeline, untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
-import { begin, reshard, shardsFollow } from './resharding.ts';
+import { untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
+import { clusterUnderLoad, reshard, shardsFollow } from '../../support/source/cluster-under-load.ts';
 
 test('a master that is killed under load is replaced, and its shard goes on (rules 1, 4)', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t, { masters: 3, replicas: 1 });
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { cluster, load, pipeline } = await clusterUnderLoad(t, { replicas: 1 });
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(200);
@@ -28,10 +23,7 @@ test('a master that is killed under load is replaced, and its shard goes on (rul
 });
 
 test('a lost state is rebuilt from the rows of the slots that a shard has now (rules 3, 10)', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { random, cluster, load, pipeline, loadAgain } = await clusterUnderLoad(t);
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(300);
@@ -45,7 +37,7 @@ test('a lost state is rebuilt from the rows of the slots that a shard has now (r
   await shardsFollow(next, 3);
   await untilRowsEqual(pipeline, cluster);
   assert.equal((await pipeline.events()).length, before, 'nothing has changed, and nothing is told');
-  const more = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
+  const more = loadAgain();
   await more.more(300);
   await more.stop();
   await untilRowsEqual(pipeline, cluster);
@@ -53,10 +45,7 @@ test('a lost state is rebuilt from the rows of the slots that a shard has now (r
 });
 
 test('kill -9 at each step of a move, and at random moments, loses and repeats nothing (rules 1, 10)', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { random, cluster, load, pipeline } = await clusterUnderLoad(t);
   const source = await pipeline.process();
   const moves = async (): Promise<void> => {
     while (source.running) await reshard(cluster, random, 1);

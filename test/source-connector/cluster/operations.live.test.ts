@@ -6,7 +6,7 @@ import { openClusterPipeline } from '../../support/source/cluster-pipeline.ts';
 import { person, type TestPipeline } from '../../support/source/pipeline.ts';
 import { PATIENCE, type TestSource } from '../../support/source/source.ts';
 import { until, untilEqual } from '../../support/until.ts';
-import { shardsFollow } from './resharding.ts';
+import { shardsFollow } from '../../support/source/cluster-under-load.ts';
 
 const OPERATIONS = ['=', '~', '+', '-'] as const;
 type Sign = (typeof OPERATIONS)[number];

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { keySlot } from '../../../source-connector/decode/key-slot.ts';
 import { ClusterLoad } from '../../support/cluster-load.ts';
-import { TestCluster, type TestNode } from '../../support/redis-cluster.ts';
-import { openClusterPipeline, untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
+import type { TestCluster, TestNode } from '../../support/redis-cluster.ts';
+import { untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
 import type { TestPipeline } from '../../support/source/pipeline.ts';
 import { PATIENCE, type TestSource } from '../../support/source/source.ts';
 import { until } from '../../support/until.ts';
-import { begin, shardsFollow } from './resharding.ts';
+import { clusterUnderLoad, shardsFollow } from '../../support/source/cluster-under-load.ts';
 
 const TAG = ClusterLoad.tags[0] ?? '';
 /** Of the hashes `person:{<tag>}:…`. */
@@ -24,10 +24,7 @@ interface Moving {
 
 /** A cluster under load that is followed, where half of the keys of a slot have moved to another master. */
 async function halfMoved(t: TestContext, replicas: number): Promise<Moving> {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t, { replicas });
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { cluster, load, pipeline } = await clusterUnderLoad(t, { replicas });
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(300);
@@ -66,10 +63,7 @@ test('rule 10: a master that is lost in the middle of a move is replaced, and th
 });
 
 test('a FLUSHALL of one master deletes the rows of its hashes, and no others', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31), removes: false });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { cluster, load, pipeline } = await clusterUnderLoad(t, { removes: false });
   const source = pipeline.start();
   await shardsFollow(source, 3);
   await load.more(500);

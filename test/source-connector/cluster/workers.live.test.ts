@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'node:test';
-import { ClusterLoad } from '../../support/cluster-load.ts';
 import type { Connector } from '../../support/processes.ts';
-import { TestCluster } from '../../support/redis-cluster.ts';
-import { openClusterPipeline, untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
+import { untilRowsEqual } from '../../support/source/cluster-pipeline.ts';
 import { until } from '../../support/until.ts';
-import { begin, reshard } from './resharding.ts';
+import { clusterUnderLoad, reshard } from '../../support/source/cluster-under-load.ts';
 
 /** For processes on a busy machine. */
 const PATIENCE = { timeoutMs: 120_000, everyMs: 100 };
 const SHARDS = ['source shard 0', 'source shard 1', 'source shard 2'];
 
 test('rules 2, 10: three workers share the shards of a cluster; whichever is killed, stopped or frozen amid moving slots, the others take its shards over, and nothing is lost or told twice', async (t) => {
-  const random = begin(t);
-  const cluster = await TestCluster.start(t);
-  const load = new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31) });
-  const pipeline = await openClusterPipeline(t, cluster);
+  const { random, cluster, load, pipeline } = await clusterUnderLoad(t);
   const workers = [await pipeline.process(), await pipeline.process({}, 2), await pipeline.process({}, 3)];
   for (const worker of workers) worker.start();
   await until('a shard for each worker', async () => (await untilAllFollow(workers)).size === 3, PATIENCE);

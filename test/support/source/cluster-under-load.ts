@@ -1,16 +1,39 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { keySlot } from '../../../source-connector/decode/key-slot.ts';
-import { ClusterLoad } from '../../support/cluster-load.ts';
-import { Random, seedOfTest } from '../../support/random.ts';
-import type { TestCluster } from '../../support/redis-cluster.ts';
-import { PATIENCE, type TestSource } from '../../support/source/source.ts';
-import { until } from '../../support/until.ts';
+import { ClusterLoad } from '../cluster-load.ts';
+import { Random, seedOfTest } from '../random.ts';
+import { TestCluster } from '../redis-cluster.ts';
+import { until } from '../until.ts';
+import { openClusterPipeline } from './cluster-pipeline.ts';
+import type { TestPipeline } from './pipeline.ts';
+import { PATIENCE, type TestSource } from './source.ts';
 
-export function begin(t: TestContext): Random {
+/** A cluster of three masters that changes all the time, and a pipeline that is to capture it. */
+export interface ClusterUnderLoad {
+  readonly random: Random;
+  readonly cluster: TestCluster;
+  readonly load: ClusterLoad;
+  readonly pipeline: TestPipeline;
+  /** Another load, after the first one was stopped. */
+  readonly loadAgain: () => ClusterLoad;
+}
+
+/**
+ * Starts it under load, without a source. The test says which seed it has.
+ * @param options `replicas` of each master; `removes`: whether keys are deleted, expire and are renamed
+ */
+export async function clusterUnderLoad(
+  t: TestContext,
+  { replicas = 0, removes = true }: { readonly replicas?: number; readonly removes?: boolean } = {},
+): Promise<ClusterUnderLoad> {
   const seed = seedOfTest();
   t.diagnostic(`AFTERWRITE_SEED=${seed}`);
-  return new Random(seed);
+  const random = new Random(seed);
+  const cluster = await TestCluster.start(t, { replicas });
+  const loadAgain = (): ClusterLoad => new ClusterLoad(t, cluster.client, { seed: random.below(2 ** 31), removes });
+  const load = loadAgain();
+  return { random, cluster, load, pipeline: await openClusterPipeline(t, cluster), loadAgain };
 }
 
 /** The slots of the load's tags and of some of its other keys. */
