@@ -190,7 +190,7 @@ test('whoever claimed a partition last moves its offset, and nobody else, and on
   assert.ok(stored?.caughtUpAt instanceof Date);
   assert.deepEqual(
     { ...stored, caughtUpAt: null },
-    { ...initial, nextOffset: 45n, epoch: 0n, owner: 3n, caughtUpAt: null },
+    { ...partition, ...initial, nextOffset: 45n, epoch: 0n, owner: 3n, caughtUpAt: null },
   );
   assert.deepEqual(await session.readOffset({ ...partition, partition: 1 }), undefined);
 });
