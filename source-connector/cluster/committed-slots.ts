@@ -1,4 +1,5 @@
 import { lastCommitted, PartitionReader, readToEnd, type KafkaClientOptions } from '../../clients/kafka/index.ts';
+import { AfterwriteError } from '../../ops/errors/index.ts';
 import { decodePosition } from '../position.ts';
 import type { OtherShard } from './member.ts';
 
@@ -15,6 +16,7 @@ export class CommittedSlots {
   readonly #known = new Map<number, Known>();
   #reader: PartitionReader | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   constructor(client: KafkaClientOptions, positionsTopic: string) {
     this.#client = client;
@@ -23,7 +25,7 @@ export class CommittedSlots {
 
   /**
    * What these shards have committed by now; those that have committed nothing yet are missing.
-   * @throws KAFKA_DOWN and its like, POSITION_UNREADABLE, TRANSACTION_OPEN
+   * @throws KAFKA_DOWN and its like, also after `close`; POSITION_UNREADABLE, TRANSACTION_OPEN
    */
   async read(shards: readonly number[]): Promise<ReadonlyMap<number, OtherShard>> {
     const turn = this.#last.then(() => this.#read(shards));
@@ -31,13 +33,16 @@ export class CommittedSlots {
     return await turn;
   }
 
+  /** Shards that are still ending may ask later: a connection that they opened would hold the process. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#last;
     await this.#reader?.close();
     this.#reader = undefined;
   }
 
   async #read(shards: readonly number[]): Promise<ReadonlyMap<number, OtherShard>> {
+    if (this.#isClosed) throw new AfterwriteError('KAFKA_DOWN', 'the positions of other shards are not read any more');
     try {
       const reader = (this.#reader ??= await PartitionReader.open(this.#client));
       const found = new Map<number, OtherShard>();
