@@ -1,7 +1,7 @@
 import { openMaster } from '../clients/redis/index.ts';
 import type { Followed } from './capture/followed.ts';
 import type { Contract } from './contract.ts';
-import type { FoldThrough, Numbering } from './fold/settlement.ts';
+import type { FoldThrough, Numbering } from './fold/options.ts';
 import { StagedWrites } from './fold/staged-writes.ts';
 import { describeProblem, type MappingView, type RowProblem } from './record/mapping-view.ts';
 import type { StateStore } from './state/port.ts';

@@ -9,7 +9,8 @@ import { ABSENT, copyOf } from './entries.ts';
 import { PickedFields } from './picked-fields.ts';
 import { causeOf, vanishedCause } from './removal-cause.ts';
 import { Staging } from './staging.ts';
-import { Settlement, type FoldOptions, type OperationSource } from './settlement.ts';
+import type { FoldOptions } from './options.ts';
+import { Settlement, type OperationSource } from './settlement.ts';
 
 /**
  * Folds mutations into the state and puts out real differences only (design: the state is what the topics are compared

@@ -1,5 +1,4 @@
 import { equalBytes } from '../bytes.ts';
-import type { CapturesKey } from '../decode/ports.ts';
 import {
   fieldsOf,
   goneMark,
@@ -26,47 +25,16 @@ import {
   removesHash,
   waitsForRemoval,
 } from '../operation.ts';
-import type { Entry, StateStore } from '../state/port.ts';
+import type { Entry } from '../state/port.ts';
 import { isUnreadHash } from '../unread-hash.ts';
 import { wholeOf, type HeldHash } from '../wide-hash.ts';
 import { AbsentFields } from './absent-fields.ts';
-import type { FoldOutput, FoldTime, KeyPlace, OperationView, RemovalCause, RowView } from './change.ts';
+import type { FoldTime, OperationView, RemovalCause, RowView } from './change.ts';
 import { ABSENT, holds } from './entries.ts';
+import type { FoldOptions } from './options.ts';
 import { PickedFields } from './picked-fields.ts';
-import type { StagedWrites } from './staged-writes.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
-
-export interface FoldOptions<Problem, View extends RowView<Problem>> {
-  readonly state: StateStore;
-  readonly captures: CapturesKey;
-  /** The mapping that publishes this key of this database; undefined when the key is only shadowed. */
-  readonly viewOf: (db: number, key: Buffer) => View | undefined;
-  readonly output: FoldOutput<Problem, View>;
-  /** In a cluster: what the key's slot is to this shard. Keys of foreign slots have no view. */
-  readonly placeOf?: ((key: Buffer) => KeyPlace) | undefined;
-  /** Where rows are written through. */
-  readonly through?: FoldThrough<Problem, View> | undefined;
-}
-
-/** The writes that are pending, and what it takes to make others. */
-export interface FoldThrough<Problem, View extends RowView<Problem>> {
-  readonly writes: StagedWrites;
-  readonly numbering: Numbering;
-  /** Whether a key can be that of a row, and why a hash cannot be one, in words. */
-  readonly fits: (view: View, key: Buffer) => boolean;
-  readonly describe: (problem: Problem) => string;
-  /** Whether nobody has read yet what the key holds, though it may hold something (rule 8). */
-  readonly isUnread: (db: number, key: Buffer) => boolean;
-}
-
-/** Gives numbers to writes: record/recorder.ts, since versions rise with them. */
-export interface Numbering {
-  /** Now, ms since the epoch. */
-  readonly at: number;
-  readonly version: number;
-  raiseVersion(version: number): void;
-}
 
 /**
  * What is known of the operation in a hash's field `#`: the fields of the command, which may have said it now; that it was

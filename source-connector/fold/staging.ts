@@ -9,7 +9,8 @@ import { wholeOf } from '../wide-hash.ts';
 import type { FoldOutput, FoldTime, RowView } from './change.ts';
 import { ABSENT } from './entries.ts';
 import { PickedFields } from './picked-fields.ts';
-import type { FoldThrough, Settlement } from './settlement.ts';
+import type { FoldThrough } from './options.ts';
+import type { Settlement } from './settlement.ts';
 import type { StagedRequest } from './staged-writes.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
