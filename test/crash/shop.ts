@@ -20,6 +20,7 @@ import { readTopic } from '../support/topic-history.ts';
 import { captured, type CommandMix } from '../support/workload-commands.ts';
 import { until, untilEqual } from '../support/until.ts';
 import { Workload } from '../support/workload.ts';
+import { allDelete } from '../support/removals.ts';
 
 /** Says how a test goes on; `t.diagnostic` of node:test. */
 export type Tell = (message: string) => void;
@@ -46,15 +47,6 @@ const SINK = 'warehouse';
 export const SHARD = 'source shard 0';
 /** The guard column of the table of `person`; the table of `cars` has none. */
 const VERSION = 'afterwrite_version';
-
-const allDelete = {
-  deleted: 'delete',
-  expired: 'delete',
-  evicted: 'delete',
-  flushed: 'delete',
-  vanished: 'delete',
-  ambiguous: 'delete',
-} as const;
 
 const calm: CommandMix = { keys: 120, badValues: false, fromUncaptured: false, flushes: true, swaps: true };
 

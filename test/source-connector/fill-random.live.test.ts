@@ -6,18 +6,11 @@ import type { Scope } from '../support/scope.ts';
 import { TestPipeline } from '../support/source/pipeline.ts';
 import type { TestSource } from '../support/source/source.ts';
 import { until } from '../support/until.ts';
+import { allDelete } from '../support/removals.ts';
 
-const removals = {
-  deleted: 'delete',
-  expired: 'delete',
-  evicted: 'delete',
-  flushed: 'delete',
-  vanished: 'delete',
-  ambiguous: 'delete',
-} as const;
 const fields = { name: 'name', age: { type: 'int' } };
-const person = { key: 'person:{id}', fields, removals };
-const car = { key: 'car:{id}', fields, removals };
+const person = { key: 'person:{id}', fields, removals: allDelete };
+const car = { key: 'car:{id}', fields, removals: allDelete };
 const grown = { ...car, fields: { ...fields, city: 'city' } };
 
 const CARS = 600;

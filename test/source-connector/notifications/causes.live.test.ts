@@ -4,16 +4,9 @@ import { until } from '../../support/until.ts';
 import { follows, openKeyEvents, rowsBecome } from '../../support/source/key-events.ts';
 import type { TestPipeline } from '../../support/source/pipeline.ts';
 import type { TestSource } from '../../support/source/source.ts';
+import { allDelete } from '../../support/removals.ts';
 
-const DELETE_ALL = {
-  deleted: 'delete',
-  expired: 'delete',
-  evicted: 'delete',
-  flushed: 'delete',
-  vanished: 'delete',
-  ambiguous: 'delete',
-};
-const KEEP_ALL = Object.fromEntries(Object.keys(DELETE_ALL).map((cause) => [cause, 'keep']));
+const KEEP_ALL = Object.fromEntries(Object.keys(allDelete).map((cause) => [cause, 'keep']));
 
 /** What a test does to a hash `person:<id>`, and what has to come of it: the cause of its end, or its row. */
 type Deed = readonly [command: readonly (string | number | Buffer)[], outcome: { cause: string } | { row: string }];
@@ -79,7 +72,7 @@ async function doAll(pipeline: TestPipeline, source: TestSource): Promise<Deed[]
 }
 
 test('each way that a hash ends or changes gives its row and its cause', async (t) => {
-  const pipeline = await openKeyEvents(t, { source: { removals: DELETE_ALL } });
+  const pipeline = await openKeyEvents(t, { source: { removals: allDelete } });
   const source = pipeline.start();
   const all = await doAll(pipeline, source);
   const rows = all.flatMap(([, outcome], index) => ('row' in outcome ? [[index + 1, outcome.row] as const] : []));
@@ -127,7 +120,7 @@ test('an eviction is one', async (t) => {
 });
 
 test('removals of several kinds between two reads are ambiguous', async (t) => {
-  const pipeline = await openKeyEvents(t, { source: { notifications: { linger: '1s' }, removals: DELETE_ALL } });
+  const pipeline = await openKeyEvents(t, { source: { notifications: { linger: '1s' }, removals: allDelete } });
   const { client } = pipeline.redis;
   await client.hset('person:1', { name: 'Ann', age: 30 });
   const source = pipeline.start();

@@ -19,19 +19,12 @@ import { topicRecordOf, type TopicRecord } from '../../support/topic-history.ts'
 import { until } from '../../support/until.ts';
 import { captured, CommandStream, type CommandMix } from '../../support/workload-commands.ts';
 import { DATABASES, sendSteps, untilNothingExpires } from '../../support/workload-steps.ts';
+import { allDelete } from '../../support/removals.ts';
 
-const removals = {
-  deleted: 'delete',
-  expired: 'delete',
-  evicted: 'delete',
-  flushed: 'delete',
-  vanished: 'delete',
-  ambiguous: 'delete',
-};
 /** Of two databases, so that MOVE, COPY and SWAPDB carry hashes from rows to rows. */
 const mappings = {
-  person: { ...captured.person, before: true, removals },
-  cars: { ...captured.cars, database: 1, removals },
+  person: { ...captured.person, before: true, removals: allDelete },
+  cars: { ...captured.cars, database: 1, removals: allDelete },
 };
 const mix: CommandMix = { keys: 24, badValues: true, fromUncaptured: true, flushes: false, swaps: false };
 

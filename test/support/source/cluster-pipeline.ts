@@ -4,15 +4,7 @@ import { TestCluster } from '../redis-cluster.ts';
 import type { Scope } from '../scope.ts';
 import { until } from '../until.ts';
 import { TestPipeline, type ConfigParts } from './pipeline.ts';
-
-const allDelete = {
-  deleted: 'delete',
-  expired: 'delete',
-  evicted: 'delete',
-  flushed: 'delete',
-  vanished: 'delete',
-  ambiguous: 'delete',
-} as const;
+import { allDelete } from '../removals.ts';
 
 /** A pipeline that captures the hashes `person:…` of a cluster; every removal deletes its row, so rows equal hashes. */
 export async function openClusterPipeline(
