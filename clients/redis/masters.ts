@@ -89,8 +89,9 @@ export class ClusterMasters implements Masters {
   async asked(error: unknown): Promise<ControlConnection | undefined> {
     const reply = error instanceof AfterwriteError ? error.what : '';
     const [, host, port] = /"ASK \d+ (\S+):(\d+)"/.exec(reply) ?? [];
+    if (host === undefined) return undefined;
     const [seed] = await this.#seeds();
-    if (host === undefined || seed === undefined) return undefined;
+    if (seed === undefined) return undefined;
     return await this.#connectionTo({ ...seed, host, port: Number(port) });
   }
 
