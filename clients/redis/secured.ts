@@ -25,7 +25,7 @@ function contextOf(parts: tls.SecureContextOptions, endpoint: RedisEndpoint): tl
   } catch (cause) {
     const what = `source.tls cannot be used: ${reasonOf(cause)}`;
     const remedy =
-      'Let ca, cert and key each be PEM, usually ${file:/path}, and key be the one of cert, without a passphrase.';
+      'Let ca, cert and key of source.tls (of source.sentinel.tls for a Sentinel) each be PEM, usually ${file:/path}, and key be the one of cert, without a passphrase.';
     throw new AfterwriteError('REDIS_TLS', what, { where: { redis: addressOf(endpoint) }, remedy, cause });
   }
 }

@@ -10,7 +10,8 @@ export const redis = {
   },
   REDIS_TLS: {
     meaning: 'The TLS handshake with the Redis server did not succeed.',
-    remedy: 'Check source.tls: certificate authority, server name, client certificate, and that the port speaks TLS.',
+    remedy:
+      'Check source.tls (source.sentinel.tls for a Sentinel): certificate authority, server name, client certificate, and that the port speaks TLS.',
     recovery: 'stop',
   },
   REDIS_AUTH: {
